@@ -1,0 +1,87 @@
+/* The store: rows of state and the audit trail, one transaction for both.
+ *
+ * A row is a JSON object under a kind and an id.  The only call that changes state, store_commit(),
+ * demands an audit entry; the entry holds the hash of each row that it writes and the row holds the
+ * sequence of that entry, so that a row edited on disk is found when it is read.
+ * Source: 21 CFR 11.10(e), design section 7. */
+#pragma once
+
+#include "base/clock.h"
+#include "base/json.h"
+
+struct store;
+
+struct store_row {
+    const char *kind; /* "signer", "ticket", …: [a-z-]+ */
+    const char *id;   /* text_is_id, at most 64 bytes */
+    json_t *body;     /* borrowed; canonical JSON must be possible */
+};
+
+/* A generation that was read: the commit is refused if the row has moved since. */
+struct store_guard {
+    const char *kind, *id;
+    int64_t seq; /* of the row's newest entry; -1: the row must not exist */
+};
+
+enum { STORE_ROWS_MAX = 8, STORE_ENTRY_MAX = 65535 };
+
+struct store_change {
+    /* The caller's members of the entry (borrowed): action, actor, object, result, and where they apply
+     * application, terminal, old, new, reason (audit/FORMAT.md).  The writer adds format, seq, time,
+     * offset, clock and rows. */
+    json_t *entry;
+    struct store_row rows[STORE_ROWS_MAX];
+    size_t row_count;
+    struct store_guard guards[STORE_ROWS_MAX];
+    size_t guard_count;
+};
+
+struct store_receipt {
+    int64_t seq;     /* sequence of the entry = leaf index, from 0 */
+    int64_t time_ms; /* UTC */
+};
+
+/* Open or create the store and start its writer.  One process at a time: ESIGN_E_CONFLICT if another
+ * has it.  clock: borrowed for the store's life.  ESIGN_E_AUDIT_UNAVAILABLE: not readable, newer
+ * schema, or the newest entries do not fit the rows. */
+enum esign_rc store_open(const char *path, const struct clock *clock, struct store **ret,
+                         struct fault *f) MUST_CHECK;
+void store_close(struct store *s); /* finishes what was accepted */
+
+/* Write entry and rows; returns when they are on disk.  Group commit with what else is waiting.
+ * ESIGN_E_CONFLICT (reason "generation", field kind/id): a guard has moved, nothing written;
+ * ESIGN_E_AUDIT_UNAVAILABLE: not written; ESIGN_E_DEADLINE: not written (once the writer has taken the
+ * change it is waited for). */
+enum esign_rc store_commit(struct store *s, const struct store_change *change, int64_t deadline_at_ms,
+                           struct store_receipt *ret, struct fault *f) MUST_CHECK;
+
+/* Read one row.  ret_seq: its generation, may be NULL.  ESIGN_E_NOT_FOUND; ESIGN_E_CRED_STATE reason
+ * "tampered": the row is not the one that its entry tells of.  ret: owned by the caller. */
+enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_t **ret,
+                        int64_t *ret_seq, struct fault *f) MUST_CHECK;
+
+/* Rows of a kind whose member (a top-level string) equals value; member NULL: all.  In order of id,
+ * after the id `after` (NULL: from the first), at most limit.  ret: JSON array of
+ * {"id":…,"seq":…,"body":{…}}, owned by the caller.  Tampered as in store_get. */
+enum esign_rc store_list(struct store *s, const char *kind, const char *member, const char *value,
+                         const char *after, size_t limit, json_t **ret, struct fault *f) MUST_CHECK;
+
+/* Number of entries. */
+int64_t store_size(struct store *s);
+
+/* The bytes of one entry, appended to out.  ESIGN_E_NOT_FOUND. */
+enum esign_rc store_entry(struct store *s, int64_t seq, struct buf *out, struct fault *f) MUST_CHECK;
+
+/* Leaf hashes of entries from (inclusive), count of them, 32 bytes each, appended to out: as stored
+ * beside the entries. */
+enum esign_rc store_leaves(struct store *s, int64_t from, int64_t count, struct buf *out,
+                           struct fault *f) MUST_CHECK;
+
+/* Keep a signed checkpoint (evidence about the trail, not state: no entry).  And the newest one kept:
+ * ESIGN_E_NOT_FOUND if there is none. */
+enum esign_rc store_put_checkpoint(struct store *s, int64_t size, const char *note, struct fault *f) MUST_CHECK;
+enum esign_rc store_checkpoint(struct store *s, struct buf *out, int64_t *ret_size, struct fault *f) MUST_CHECK;
+
+/* Check every row against its entry and every entry against its leaf; *ret_bad_seq: first bad sequence
+ * or -1; detail of it in f->detail although ESIGN_OK is returned. */
+enum esign_rc store_check(struct store *s, int64_t *ret_bad_seq, struct fault *f) MUST_CHECK;

@@ -1,0 +1,47 @@
+/* The face of esign-token for esignd: keys and signatures on one named token. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/fault.h"
+
+#include <stdint.h>
+
+struct token;
+
+enum token_algorithm { TOKEN_P256 = 1, TOKEN_P384 = 2, TOKEN_RSA3072 = 3, TOKEN_RSA4096 = 4 };
+
+enum { TOKEN_KEY_ID_LEN = 16, TOKEN_SPKI_MAX = 1024, TOKEN_SIGNATURE_MAX = 1024 };
+
+struct token_info {
+    char label[33], serial[17], manufacturer[33], model[17], firmware[16]; /* without padding */
+};
+
+/* name: as in the configuration; path: the service's socket; lanes: as worker_pool_new. */
+enum esign_rc token_open(const char *name, const char *path, unsigned lanes, struct token **ret,
+                         struct fault *f) MUST_CHECK;
+void token_close(struct token *t);
+const char *token_name(const struct token *t); /* borrowed */
+
+/* Words of configuration and rows: "p256", "p384", "rsa3072", "rsa4096"; 0 if unknown. */
+enum token_algorithm token_algorithm_by_name(const char *name);
+const char *token_algorithm_name(enum token_algorithm a);
+
+/* All calls below block at most until deadline_at_ms (monotonic).  ESIGN_E_HSM (retryable; reason
+ * "worker", "unavailable", "pin", "key" or "value"), ESIGN_E_DEADLINE. */
+enum esign_rc token_info(struct token *t, int64_t deadline_at_ms, struct token_info *ret,
+                         struct fault *f) MUST_CHECK;
+
+/* Make a key pair on the token: CKA_TOKEN, SENSITIVE, never EXTRACTABLE, SIGN only.  key_id: chosen by
+ * the caller, must be unused (ESIGN_E_CONFLICT).  label: CKA_LABEL.  ret_spki: SubjectPublicKeyInfo. */
+enum esign_rc token_generate(struct token *t, enum token_algorithm algorithm,
+                             const uint8_t key_id[TOKEN_KEY_ID_LEN], const char *label,
+                             int64_t deadline_at_ms, struct buf *ret_spki, struct fault *f) MUST_CHECK;
+
+/* The public key of key_id.  ESIGN_E_NOT_FOUND: the token does not show it. */
+enum esign_rc token_public_key(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
+                               int64_t deadline_at_ms, struct buf *ret_spki, struct fault *f) MUST_CHECK;
+
+/* Sign a SHA-256 digest (SHA-384 for P-384: 48 bytes).  RSA: PKCS#1 v1.5.  ret_value: as CMS and X.509
+ * want it (ECDSA-Sig-Value in DER, or the RSA value).  The value is NOT checked here. */
+enum esign_rc token_sign(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN], struct bytes digest,
+                         int64_t deadline_at_ms, struct buf *ret_value, struct fault *f) MUST_CHECK;
