@@ -31,17 +31,21 @@ const char *token_algorithm_name(enum token_algorithm a);
 enum esign_rc token_info(struct token *t, int64_t deadline_at_ms, struct token_info *ret,
                          struct fault *f) MUST_CHECK;
 
-/* Make a key pair on the token: CKA_TOKEN, SENSITIVE, never EXTRACTABLE, SIGN only.  key_id: chosen by
- * the caller, must be unused (ESIGN_E_CONFLICT).  label: CKA_LABEL.  ret_spki: SubjectPublicKeyInfo. */
+/* Make a key pair on the token: CKA_TOKEN, SENSITIVE, never EXTRACTABLE, SIGN only.  key_id: chosen
+ * by the caller, must be unused (ESIGN_E_CONFLICT).  label: CKA_LABEL.  ret_spki:
+ * SubjectPublicKeyInfo. */
 enum esign_rc token_generate(struct token *t, enum token_algorithm algorithm,
                              const uint8_t key_id[TOKEN_KEY_ID_LEN], const char *label,
-                             int64_t deadline_at_ms, struct buf *ret_spki, struct fault *f) MUST_CHECK;
+                             int64_t deadline_at_ms, struct buf *ret_spki,
+                             struct fault *f) MUST_CHECK;
 
 /* The public key of key_id.  ESIGN_E_NOT_FOUND: the token does not show it. */
 enum esign_rc token_public_key(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
-                               int64_t deadline_at_ms, struct buf *ret_spki, struct fault *f) MUST_CHECK;
+                               int64_t deadline_at_ms, struct buf *ret_spki,
+                               struct fault *f) MUST_CHECK;
 
-/* Sign a SHA-256 digest (SHA-384 for P-384: 48 bytes).  RSA: PKCS#1 v1.5.  ret_value: as CMS and X.509
- * want it (ECDSA-Sig-Value in DER, or the RSA value).  The value is NOT checked here. */
-enum esign_rc token_sign(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN], struct bytes digest,
-                         int64_t deadline_at_ms, struct buf *ret_value, struct fault *f) MUST_CHECK;
+/* Sign a SHA-256 digest (SHA-384 for P-384: 48 bytes).  RSA: PKCS#1 v1.5.  ret_value: as CMS and
+ * X.509 want it (ECDSA-Sig-Value in DER, or the RSA value).  The value is NOT checked here. */
+enum esign_rc token_sign(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
+                         struct bytes digest, int64_t deadline_at_ms, struct buf *ret_value,
+                         struct fault *f) MUST_CHECK;

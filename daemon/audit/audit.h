@@ -33,28 +33,31 @@ enum esign_rc audit_inclusion(struct audit *a, int64_t seq, int64_t size, struct
 /* Sign the present head, keep it in the store and append it to the anchor file (path may be NULL).
  * ret_note: the signed note, may be NULL. */
 enum esign_rc audit_checkpoint(struct audit *a, const struct audit_signer *signer,
-                               const char *anchor_path, struct buf *ret_note, struct fault *f) MUST_CHECK;
+                               const char *anchor_path, struct buf *ret_note,
+                               struct fault *f) MUST_CHECK;
 
 /* An offline proof of entry seq in C2SP tlog-proof form, against the newest checkpoint. */
-enum esign_rc audit_proof(struct audit *a, int64_t seq, struct buf *out, struct fault *f) MUST_CHECK;
+enum esign_rc audit_proof(struct audit *a, int64_t seq, struct buf *out,
+                          struct fault *f) MUST_CHECK;
 
 struct audit_report {
     int64_t size;
-    int64_t bad_seq; /* first entry that does not hold; -1: none */
+    int64_t bad_seq;         /* first entry that does not hold; -1: none */
     int64_t checkpoint_size; /* newest checkpoint checked; -1: none */
     char detail[200];
 };
 
-/* Recompute everything: entries, leaves, rows, the root against every kept checkpoint and every line of
- * the anchor file, and the checkpoint signatures under spki (empty: not checked). */
+/* Recompute everything: entries, leaves, rows, the root against every kept checkpoint and every
+ * line of the anchor file, and the checkpoint signatures under spki (empty: not checked). */
 enum esign_rc audit_verify(struct audit *a, struct bytes spki, const char *anchor_path,
                            struct audit_report *ret, struct fault *f) MUST_CHECK;
 
 /* Pure functions (audit/merkle.c, audit/checkpoint.c), also used by esign --offline:
  * whether proof leads from leaf (hash) at seq to head. */
-bool audit_inclusion_holds(const uint8_t leaf[SHA256_LEN], int64_t seq, const struct audit_head *head,
-                           struct bytes proof);
+bool audit_inclusion_holds(const uint8_t leaf[SHA256_LEN], int64_t seq,
+                           const struct audit_head *head, struct bytes proof);
 /* Parse a tlog-proof and check it: entry bytes, checkpoint signature under spki, inclusion.
  * ESIGN_E_FORMAT (detail says what fails). */
 enum esign_rc audit_proof_check(struct bytes proof, struct bytes entry, struct bytes spki,
-                                struct audit_head *ret_head, int64_t *ret_seq, struct fault *f) MUST_CHECK;
+                                struct audit_head *ret_head, int64_t *ret_seq,
+                                struct fault *f) MUST_CHECK;

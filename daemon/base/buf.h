@@ -18,9 +18,9 @@ static inline struct buf buf_new(size_t max)
     return (struct buf){.max = max};
 }
 
-void buf_done(struct buf *b);       /* wipes, frees; leaves an empty buffer of maximum 0 */
-void buf_clear(struct buf *b);      /* wipes the content, keeps memory and maximum, forgets errors */
-bool buf_ok(const struct buf *b);   /* no write has failed */
+void buf_done(struct buf *b);     /* wipes, frees; leaves an empty buffer of maximum 0 */
+void buf_clear(struct buf *b);    /* wipes the content, keeps memory and maximum, forgets errors */
+bool buf_ok(const struct buf *b); /* no write has failed */
 struct bytes buf_bytes(const struct buf *b); /* borrowed until the next write */
 
 void buf_put(struct buf *b, struct bytes bytes);
@@ -32,7 +32,8 @@ void buf_put_u64(struct buf *b, uint64_t v);
 void buf_put_blob(struct buf *b, struct bytes bytes); /* u32 length, then the bytes */
 void buf_put_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Room for len bytes at the end, to be filled by the caller; NULL (and sticky error) if there is none. */
+/* Room for len bytes at the end, to be filled by the caller; NULL (and sticky error) if there is
+ * none. */
 uint8_t *buf_reserve(struct buf *b, size_t len);
 
 /* The content as a NUL-terminated string (the NUL is not counted), or NULL after an error. */

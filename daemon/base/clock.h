@@ -1,4 +1,5 @@
-/* The clock: the only source of time for decisions, so that tests can put their own in its place. */
+/* The clock: the only source of time for decisions, so that tests can put their own in its place.
+ */
 #pragma once
 
 #include "base/fault.h"
@@ -25,7 +26,8 @@ static inline int64_t clock_mono_ms(const struct clock *c)
     return c->mono_ms(c->ctx);
 }
 
-/* Whether the kernel says that the clock is synchronised, and its error bound in ms (-1: unknown). */
+/* Whether the kernel says that the clock is synchronised, and its error bound in ms (-1: unknown).
+ */
 bool clock_synchronised(int64_t *ret_error_ms);
 
 enum { CLOCK_TEXT = 32 };
@@ -36,8 +38,8 @@ void clock_format_utc(int64_t at_ms, char ret[CLOCK_TEXT]);
 /* The reverse, this form only.  ESIGN_E_PROTO otherwise. */
 enum esign_rc clock_parse_utc(const char *text, int64_t *ret_at_ms) MUST_CHECK;
 
-/* The offset of the site's zone at that time as "+01:00"; zone: an IANA name or "UTC"; the process's
- * TZ must have been set to it at start (clock_set_zone). */
+/* The offset of the site's zone at that time as "+01:00"; zone: an IANA name or "UTC"; the
+ * process's TZ must have been set to it at start (clock_set_zone). */
 void clock_format_offset(int64_t at_ms, char ret[CLOCK_TEXT]);
 
 /* "2026-11-22 14:03:07 +01:00" in the site's zone. */

@@ -15,8 +15,8 @@ void encode_base64(struct bytes in, struct buf *out);
  * ESIGN_E_TOO_LARGE if out is full. */
 enum esign_rc decode_base64(const char *text, size_t len, struct buf *out) MUST_CHECK;
 
-/* Whether text is a usable line for people: valid UTF-8 in NFC, 1 to max bytes, no control characters,
- * no bidirectional overrides, no leading or trailing space. */
+/* Whether text is a usable line for people: valid UTF-8 in NFC, 1 to max bytes, no control
+ * characters, no bidirectional overrides, no leading or trailing space. */
 bool text_is_line(const char *text, size_t max);
 
 /* Whether text is an identifier: 1 to max of [A-Za-z0-9._-], starting with a letter or digit. */

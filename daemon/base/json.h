@@ -29,7 +29,13 @@ const char *json_str(const json_t *object, const char *path);
 int64_t json_int(const json_t *object, const char *path, int64_t fallback);
 bool json_flag(const json_t *object, const char *path); /* a member that is true */
 
-enum json_field_type { JSON_FIELD_STR, JSON_FIELD_INT, JSON_FIELD_BOOL, JSON_FIELD_OBJECT, JSON_FIELD_ARRAY };
+enum json_field_type {
+    JSON_FIELD_STR,
+    JSON_FIELD_INT,
+    JSON_FIELD_BOOL,
+    JSON_FIELD_OBJECT,
+    JSON_FIELD_ARRAY
+};
 
 struct json_field {
     const char *name;
@@ -39,6 +45,7 @@ struct json_field {
 };
 
 /* Check that object has exactly these members: wrong types, unknown and missing ones are refused by
- * name (prefix is put before the name in f->field, "" for none).  ESIGN_E_PROTO, ESIGN_E_TOO_LARGE. */
+ * name (prefix is put before the name in f->field, "" for none).  ESIGN_E_PROTO, ESIGN_E_TOO_LARGE.
+ */
 enum esign_rc json_check(const json_t *object, const char *prefix, const struct json_field *fields,
                          size_t field_count, struct fault *f) MUST_CHECK;

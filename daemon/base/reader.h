@@ -1,5 +1,5 @@
-/* A cursor over borrowed bytes with a sticky error: read everything, then ask once whether all of it
- * was there and nothing is left. */
+/* A cursor over borrowed bytes with a sticky error: read everything, then ask once whether all of
+ * it was there and nothing is left. */
 #pragma once
 
 #include "base/bytes.h"
@@ -19,7 +19,8 @@ uint16_t reader_u16(struct reader *r); /* big endian, as the next two; 0 after a
 uint32_t reader_u32(struct reader *r);
 uint64_t reader_u64(struct reader *r);
 struct bytes reader_take(struct reader *r, size_t len); /* borrowed; empty after an error */
-struct bytes reader_blob(struct reader *r, size_t max); /* u32 length (at most max), then the bytes */
+struct bytes reader_blob(struct reader *r,
+                         size_t max); /* u32 length (at most max), then the bytes */
 
 /* A blob copied into ret as a string of at most size-1 bytes, without NUL inside. */
 void reader_str(struct reader *r, char *ret, size_t size);

@@ -9,21 +9,23 @@ struct secret;
 
 enum { SECRET_MAX = 1024 }; /* bytes; longer passwords are refused, never cut */
 
-/* Once, before the first secret: initialises the arena's library, refuses core dumps of this process
- * (PR_SET_DUMPABLE, RLIMIT_CORE) and checks that memory can be locked. */
+/* Once, before the first secret: initialises the arena's library, refuses core dumps of this
+ * process (PR_SET_DUMPABLE, RLIMIT_CORE) and checks that memory can be locked. */
 enum esign_rc secret_start(struct fault *f) MUST_CHECK;
 
-/* A copy of bytes (at most SECRET_MAX).  The caller wipes its own copy.  NULL: no memory or too long. */
+/* A copy of bytes (at most SECRET_MAX).  The caller wipes its own copy.  NULL: no memory or too
+ * long. */
 struct secret *secret_new(struct bytes bytes);
-void secret_free(struct secret *s); /* wipes; NULL is allowed */
-struct bytes secret_bytes(const struct secret *s); /* borrowed */
+void secret_free(struct secret *s);                            /* wipes; NULL is allowed */
+struct bytes secret_bytes(const struct secret *s);             /* borrowed */
 bool secret_equal(const struct secret *s, struct bytes bytes); /* constant in time for one length */
-void secret_wipe(void *data, size_t len); /* overwrite, never optimised away */
+void secret_wipe(void *data, size_t len);                      /* overwrite, never optimised away */
 
 /* Read a secret from a file descriptor up to its end or first newline.  The file's own buffers are
  * wiped.  ESIGN_E_TOO_LARGE, ESIGN_E_INTERNAL (cause errno). */
 enum esign_rc secret_read_fd(int fd, struct secret **ret, struct fault *f) MUST_CHECK;
 
 /* Read a secret from a file that only its owner (this user or root) can read (mode 0400 or 0600),
- * as systemd puts it under $CREDENTIALS_DIRECTORY.  ESIGN_E_POLICY: missing, other owner or mode. */
+ * as systemd puts it under $CREDENTIALS_DIRECTORY.  ESIGN_E_POLICY: missing, other owner or mode.
+ */
 enum esign_rc secret_read_file(const char *path, struct secret **ret, struct fault *f) MUST_CHECK;

@@ -3,7 +3,15 @@
 
 #include "base/buf.h"
 
-enum { DER_SEQUENCE = 0x30, DER_SET = 0x31, DER_OCTET_STRING = 0x04, DER_BIT_STRING = 0x03, DER_INTEGER = 0x02, DER_UTF8_STRING = 0x0c, DER_PRINTABLE_STRING = 0x13 };
+enum {
+    DER_SEQUENCE = 0x30,
+    DER_SET = 0x31,
+    DER_OCTET_STRING = 0x04,
+    DER_BIT_STRING = 0x03,
+    DER_INTEGER = 0x02,
+    DER_UTF8_STRING = 0x0c,
+    DER_PRINTABLE_STRING = 0x13
+};
 
 void der_put(struct buf *out, uint8_t tag, struct bytes content); /* any tag below 0x1f numbers */
 void der_put_oid(struct buf *out, const char *dotted);            /* sticky error if it is no OID */

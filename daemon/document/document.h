@@ -11,33 +11,40 @@ struct document;
 enum { DOCUMENT_SIGNATURE_MAX = 64 * 1024 };
 
 /* path: the service's socket. */
-enum esign_rc document_open(const char *path, unsigned lanes, struct document **ret, struct fault *f) MUST_CHECK;
-/* The same program as a child of this process, for one call (`esign verify --offline`). program: path. */
-enum esign_rc document_spawn(const char *program, struct document **ret, struct fault *f) MUST_CHECK;
+enum esign_rc document_open(const char *path, unsigned lanes, struct document **ret,
+                            struct fault *f) MUST_CHECK;
+/* The same program as a child of this process, for one call (`esign verify --offline`). program:
+ * path. */
+enum esign_rc document_spawn(const char *program, struct document **ret,
+                             struct fault *f) MUST_CHECK;
 void document_close(struct document *d);
 
 struct document_signature {
-    struct bytes cms;          /* DER of the detached signature */
-    struct bytes record_digest; /* SHA-256 of the record's bytes; empty: unknown */
+    struct bytes cms;            /* DER of the detached signature */
+    struct bytes record_digest;  /* SHA-256 of the record's bytes; empty: unknown */
     const struct bytes *anchors; /* trusted CA certificates, DER */
     size_t anchor_count;
-    int64_t at_ms;             /* time at which the chain is judged: 0 = the signing-time attribute */
+    int64_t at_ms; /* time at which the chain is judged: 0 = the signing-time attribute */
 };
 
-/* The facts of a CMS signature, as a JSON object (docs in daemon/document/FACTS.md).  A signature that is
- * malformed is a fact too ("structure"), not an error of the call. */
+/* The facts of a CMS signature, as a JSON object (docs in daemon/document/FACTS.md).  A signature
+ * that is malformed is a fact too ("structure"), not an error of the call. */
 enum esign_rc document_facts(struct document *d, const struct document_signature *s,
                              int64_t deadline_at_ms, json_t **ret, struct fault *f) MUST_CHECK;
 
 /* The same as a pure function in this process: what esign-document runs (document/validate/). */
-enum esign_rc validate_signature(const struct document_signature *s, json_t **ret, struct fault *f) MUST_CHECK;
+enum esign_rc validate_signature(const struct document_signature *s, json_t **ret,
+                                 struct fault *f) MUST_CHECK;
 
 /* What is known besides the signature itself.  Unknown: the pointer is NULL. */
 struct document_context {
-    const char *record_type, *record_id, *record_version; /* what the caller says that this record is */
-    const char *audit;       /* "member": this signature's outcome entry is in the trail; "absent"; "broken" */
-    const char *signer_state; /* state of the signer at signing time: "active", "revoked", "suspended" */
-    bool production;         /* refuse signatures with system=test */
+    const char *record_type, *record_id,
+        *record_version; /* what the caller says that this record is */
+    const char
+        *audit; /* "member": this signature's outcome entry is in the trail; "absent"; "broken" */
+    const char
+        *signer_state; /* state of the signer at signing time: "active", "revoked", "suspended" */
+    bool production;   /* refuse signatures with system=test */
 };
 
 struct document_verdict {

@@ -8,14 +8,15 @@ struct hash;
 
 enum { HASH_PHC_MAX = 128 }; /* bytes of an Argon2id PHC string, with its NUL */
 
-enum esign_rc hash_open(const char *path, unsigned lanes, struct hash **ret, struct fault *f) MUST_CHECK;
+enum esign_rc hash_open(const char *path, unsigned lanes, struct hash **ret,
+                        struct fault *f) MUST_CHECK;
 void hash_close(struct hash *h);
 
 /* Argon2id with a fresh salt at the service's configured cost.  ret: PHC string. */
 enum esign_rc hash_make(struct hash *h, const struct secret *s, int64_t deadline_at_ms,
                         char ret[HASH_PHC_MAX], struct fault *f) MUST_CHECK;
 
-/* Whether s belongs to phc.  phc NULL: the same work is done against a dummy and *ret is false, so that
- * an unknown id costs what a known one costs. */
+/* Whether s belongs to phc.  phc NULL: the same work is done against a dummy and *ret is false, so
+ * that an unknown id costs what a known one costs. */
 enum esign_rc hash_verify(struct hash *h, const char *phc, const struct secret *s,
                           int64_t deadline_at_ms, bool *ret, struct fault *f) MUST_CHECK;

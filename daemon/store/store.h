@@ -26,9 +26,9 @@ struct store_guard {
 enum { STORE_ROWS_MAX = 8, STORE_ENTRY_MAX = 65535 };
 
 struct store_change {
-    /* The caller's members of the entry (borrowed): action, actor, object, result, and where they apply
-     * application, terminal, old, new, reason (audit/FORMAT.md).  The writer adds format, seq, time,
-     * offset, clock and rows. */
+    /* The caller's members of the entry (borrowed): action, actor, object, result, and where they
+     * apply application, terminal, old, new, reason (audit/FORMAT.md).  The writer adds format,
+     * seq, time, offset, clock and rows. */
     json_t *entry;
     struct store_row rows[STORE_ROWS_MAX];
     size_t row_count;
@@ -41,22 +41,23 @@ struct store_receipt {
     int64_t time_ms; /* UTC */
 };
 
-/* Open or create the store and start its writer.  One process at a time: ESIGN_E_CONFLICT if another
- * has it.  clock: borrowed for the store's life.  ESIGN_E_AUDIT_UNAVAILABLE: not readable, newer
- * schema, or the newest entries do not fit the rows. */
+/* Open or create the store and start its writer.  One process at a time: ESIGN_E_CONFLICT if
+ * another has it.  clock: borrowed for the store's life.  ESIGN_E_AUDIT_UNAVAILABLE: not readable,
+ * newer schema, or the newest entries do not fit the rows. */
 enum esign_rc store_open(const char *path, const struct clock *clock, struct store **ret,
                          struct fault *f) MUST_CHECK;
 void store_close(struct store *s); /* finishes what was accepted */
 
 /* Write entry and rows; returns when they are on disk.  Group commit with what else is waiting.
  * ESIGN_E_CONFLICT (reason "generation", field kind/id): a guard has moved, nothing written;
- * ESIGN_E_AUDIT_UNAVAILABLE: not written; ESIGN_E_DEADLINE: not written (once the writer has taken the
- * change it is waited for). */
-enum esign_rc store_commit(struct store *s, const struct store_change *change, int64_t deadline_at_ms,
-                           struct store_receipt *ret, struct fault *f) MUST_CHECK;
+ * ESIGN_E_AUDIT_UNAVAILABLE: not written; ESIGN_E_DEADLINE: not written (once the writer has taken
+ * the change it is waited for). */
+enum esign_rc store_commit(struct store *s, const struct store_change *change,
+                           int64_t deadline_at_ms, struct store_receipt *ret,
+                           struct fault *f) MUST_CHECK;
 
-/* Read one row.  ret_seq: its generation, may be NULL.  ESIGN_E_NOT_FOUND; ESIGN_E_CRED_STATE reason
- * "tampered": the row is not the one that its entry tells of.  ret: owned by the caller. */
+/* Read one row.  ret_seq: its generation, may be NULL.  ESIGN_E_NOT_FOUND; ESIGN_E_CRED_STATE
+ * reason "tampered": the row is not the one that its entry tells of.  ret: owned by the caller. */
 enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_t **ret,
                         int64_t *ret_seq, struct fault *f) MUST_CHECK;
 
@@ -70,18 +71,21 @@ enum esign_rc store_list(struct store *s, const char *kind, const char *member, 
 int64_t store_size(struct store *s);
 
 /* The bytes of one entry, appended to out.  ESIGN_E_NOT_FOUND. */
-enum esign_rc store_entry(struct store *s, int64_t seq, struct buf *out, struct fault *f) MUST_CHECK;
+enum esign_rc store_entry(struct store *s, int64_t seq, struct buf *out,
+                          struct fault *f) MUST_CHECK;
 
 /* Leaf hashes of entries from (inclusive), count of them, 32 bytes each, appended to out: as stored
  * beside the entries. */
 enum esign_rc store_leaves(struct store *s, int64_t from, int64_t count, struct buf *out,
                            struct fault *f) MUST_CHECK;
 
-/* Keep a signed checkpoint (evidence about the trail, not state: no entry).  And the newest one kept:
- * ESIGN_E_NOT_FOUND if there is none. */
-enum esign_rc store_put_checkpoint(struct store *s, int64_t size, const char *note, struct fault *f) MUST_CHECK;
-enum esign_rc store_checkpoint(struct store *s, struct buf *out, int64_t *ret_size, struct fault *f) MUST_CHECK;
+/* Keep a signed checkpoint (evidence about the trail, not state: no entry).  And the newest one
+ * kept: ESIGN_E_NOT_FOUND if there is none. */
+enum esign_rc store_put_checkpoint(struct store *s, int64_t size, const char *note,
+                                   struct fault *f) MUST_CHECK;
+enum esign_rc store_checkpoint(struct store *s, struct buf *out, int64_t *ret_size,
+                               struct fault *f) MUST_CHECK;
 
-/* Check every row against its entry and every entry against its leaf; *ret_bad_seq: first bad sequence
- * or -1; detail of it in f->detail although ESIGN_OK is returned. */
+/* Check every row against its entry and every entry against its leaf; *ret_bad_seq: first bad
+ * sequence or -1; detail of it in f->detail although ESIGN_OK is returned. */
 enum esign_rc store_check(struct store *s, int64_t *ret_bad_seq, struct fault *f) MUST_CHECK;

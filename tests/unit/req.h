@@ -1,4 +1,5 @@
-/* What every unit test includes: cmocka, and REQ(), which names the requirements that a test proves. */
+/* What every unit test includes: cmocka, and REQ(), which names the requirements that a test
+ * proves. */
 #pragma once
 
 #include <setjmp.h>
@@ -10,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* First statement of a test: REQ("11.70", "design 7").  Writes one line to the file that $ESIGN_TRACE
- * names: {"test": …, "requirements": […]}; the runner joins it with the verdict. */
+/* First statement of a test: REQ("11.70", "design 7").  Writes one line to the file that
+ * $ESIGN_TRACE names: {"test": …, "requirements": […]}; the runner joins it with the verdict. */
 #define REQ(...) req_trace(__FILE__, __func__, (const char *const[]){__VA_ARGS__, NULL})
 
 static inline void req_trace(const char *file, const char *test, const char *const *requirements)

@@ -5,17 +5,17 @@
 
 struct worker_pool;
 
-/* path: the helper's SOCK_SEQPACKET socket; lanes: most connections open at once (1 to 64).  Connects
- * lazily.  name: for texts ("token signers").  ret: owned by the caller. */
+/* path: the helper's SOCK_SEQPACKET socket; lanes: most connections open at once (1 to 64).
+ * Connects lazily.  name: for texts ("token signers").  ret: owned by the caller. */
 enum esign_rc worker_pool_new(const char *name, const char *path, unsigned lanes,
                               struct worker_pool **ret, struct fault *f) MUST_CHECK;
 void worker_pool_free(struct worker_pool *pool);
 
-/* One request and its reply.  Waits for a free lane, connects if needed, sends, receives; at most until
- * deadline_at_ms (monotonic, clock_mono_ms).  A lane whose worker died or that ran into the deadline
- * is closed.  reply: cleared and filled with the reply's body.  The call is not retried here.
- * Errors: what the worker answered, unchanged; ESIGN_E_HSM reason "worker": it died or can't be
- * reached; ESIGN_E_DEADLINE. */
+/* One request and its reply.  Waits for a free lane, connects if needed, sends, receives; at most
+ * until deadline_at_ms (monotonic, clock_mono_ms).  A lane whose worker died or that ran into the
+ * deadline is closed.  reply: cleared and filled with the reply's body.  The call is not retried
+ * here. Errors: what the worker answered, unchanged; ESIGN_E_HSM reason "worker": it died or can't
+ * be reached; ESIGN_E_DEADLINE. */
 enum esign_rc worker_call(struct worker_pool *pool, uint16_t op, struct bytes body, const int *fds,
                           size_t fd_count, int64_t deadline_at_ms, struct buf *reply,
                           struct fault *f) MUST_CHECK;

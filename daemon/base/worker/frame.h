@@ -1,5 +1,5 @@
-/* The frame between esignd and its helpers (FORMAT.md beside this file): one SOCK_SEQPACKET message a
- * frame, a fixed header, then the fields of the operation in fixed order. */
+/* The frame between esignd and its helpers (FORMAT.md beside this file): one SOCK_SEQPACKET message
+ * a frame, a fixed header, then the fields of the operation in fixed order. */
 #pragma once
 
 #include "base/buf.h"
@@ -19,13 +19,15 @@ struct frame {
     struct bytes body;    /* borrowed */
 };
 
-/* Send one frame with its descriptors (borrowed).  Blocks at most until deadline_at_ms (monotonic). */
+/* Send one frame with its descriptors (borrowed).  Blocks at most until deadline_at_ms (monotonic).
+ */
 enum esign_rc frame_send(int fd, const struct frame *frame, const int *fds, size_t fd_count,
                          int64_t deadline_at_ms, struct fault *f) MUST_CHECK;
 
 /* Receive one frame.  storage: cleared and filled; frame->body borrows from it.  fds: FRAME_FDS_MAX
- * entries, set to owned descriptors or -1.  ESIGN_E_DEADLINE; ESIGN_E_HSM: the other side has closed
- * or died (reason "closed"); ESIGN_E_PROTO: not a frame.  deadline_at_ms: monotonic, -1 waits for ever. */
+ * entries, set to owned descriptors or -1.  ESIGN_E_DEADLINE; ESIGN_E_HSM: the other side has
+ * closed or died (reason "closed"); ESIGN_E_PROTO: not a frame.  deadline_at_ms: monotonic, -1
+ * waits for ever. */
 enum esign_rc frame_receive(int fd, struct buf *storage, struct frame *ret, int fds[FRAME_FDS_MAX],
                             int64_t deadline_at_ms, struct fault *f) MUST_CHECK;
 
