@@ -1,0 +1,117 @@
+#include "base/fault.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct fault_row {
+    const char *name, *text;
+    enum esign_rc rc;
+    int http;
+    bool retryable;
+} fault_rows[] = {
+#define FAULT_ROW(name, number, http, retryable, text) {#name, text, ESIGN_##name, http, retryable},
+    ESIGN_ERRORS(FAULT_ROW)
+#undef FAULT_ROW
+};
+
+enum { FAULT_ROW_COUNT = sizeof(fault_rows) / sizeof(fault_rows[0]) };
+
+static const struct fault_row *fault_row(enum esign_rc rc)
+{
+    for (size_t i = 0; i < FAULT_ROW_COUNT; i++)
+        if (fault_rows[i].rc == rc)
+            return &fault_rows[i];
+    return &fault_rows[FAULT_ROW_COUNT - 1];
+}
+
+struct fault_parts {
+    const char *reason, *field;
+    unsigned long cause;
+};
+
+static enum esign_rc fault_fill(struct fault *f, enum esign_rc rc, struct fault_parts parts,
+                                const char *fmt, va_list ap)
+{
+    if (!f)
+        return rc;
+    *f = (struct fault){.rc = rc, .cause = parts.cause};
+    if (parts.reason)
+        (void)snprintf(f->reason, sizeof(f->reason), "%s", parts.reason); /* cut is harmless */
+    if (parts.field)
+        (void)snprintf(f->field, sizeof(f->field), "%s", parts.field);
+    (void)vsnprintf(f->detail, sizeof(f->detail), fmt, ap);
+    return rc;
+}
+
+enum esign_rc fault_set(struct fault *f, enum esign_rc rc, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    rc = fault_fill(f, rc, (struct fault_parts){0}, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+enum esign_rc fault_field(struct fault *f, enum esign_rc rc, const char *field, const char *fmt,
+                          ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    rc = fault_fill(f, rc, (struct fault_parts){.field = field}, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+enum esign_rc fault_reason(struct fault *f, enum esign_rc rc, const char *reason, const char *fmt,
+                           ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    rc = fault_fill(f, rc, (struct fault_parts){.reason = reason}, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+enum esign_rc fault_cause(struct fault *f, enum esign_rc rc, unsigned long cause, const char *fmt,
+                          ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    rc = fault_fill(f, rc, (struct fault_parts){.cause = cause}, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+const char *fault_name(enum esign_rc rc)
+{
+    return fault_row(rc)->name;
+}
+
+int fault_http(enum esign_rc rc)
+{
+    return fault_row(rc)->http;
+}
+
+bool fault_retryable(enum esign_rc rc)
+{
+    return fault_row(rc)->retryable;
+}
+
+const char *fault_text(enum esign_rc rc)
+{
+    return fault_row(rc)->text;
+}
+
+enum esign_rc fault_by_name(const char *name)
+{
+    for (size_t i = 0; i < FAULT_ROW_COUNT; i++)
+        if (strcmp(fault_rows[i].name, name) == 0)
+            return fault_rows[i].rc;
+    return ESIGN_E_INTERNAL;
+}

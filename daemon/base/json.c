@@ -1,0 +1,281 @@
+#include "base/json.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define JSON_INTEGER_MAX 9007199254740991LL /* 2^53 - 1: exact in every language */
+
+enum { JSON_DEPTH_MAX = 32 };
+
+enum esign_rc json_parse_object(struct bytes text, json_t **ret, struct fault *f)
+{
+    json_error_t error;
+    json_t *value = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &error);
+
+    if (!value)
+        return fault_set(f, ESIGN_E_PROTO, "not JSON: %.100s (line %d, column %d)", error.text,
+                         error.line, error.column);
+    if (!json_is_object(value)) {
+        json_decref(value);
+        return fault_set(f, ESIGN_E_PROTO, "a JSON object is expected");
+    }
+    *ret = value;
+    return ESIGN_OK;
+}
+
+static void json_put_string(const char *s, size_t len, struct buf *out)
+{
+    static const char plain[] = "\b\t\n\f\r\"\\", names[] = "btnfr\"\\";
+
+    buf_put_u8(out, '"');
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        const char *at = c ? strchr(plain, c) : NULL;
+        if (at) {
+            buf_put_u8(out, '\\');
+            buf_put_u8(out, (uint8_t)names[at - plain]);
+        } else if (c < 0x20) {
+            buf_put_fmt(out, "\\u%04x", c);
+        } else {
+            buf_put_u8(out, c);
+        }
+    }
+    buf_put_u8(out, '"');
+}
+
+static int json_compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool json_is_ascii(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s >= 0x80)
+            return false;
+    return true;
+}
+
+static enum esign_rc json_put(const json_t *value, struct buf *out, int depth);
+
+static enum esign_rc json_put_object(const json_t *object, struct buf *out, int depth)
+{
+    size_t count = json_object_size(object), i = 0;
+    CLEANUP(free_p) const char **names = calloc(count ? count : 1, sizeof(*names));
+
+    if (!names)
+        return ESIGN_E_TOO_LARGE;
+    /* jansson's iterators take a non-const object but do not change it */
+    json_t *borrowed = (json_t *)(uintptr_t)object;
+    for (void *at = json_object_iter(borrowed); at; at = json_object_iter_next(borrowed, at)) {
+        names[i] = json_object_iter_key(at);
+        if (!json_is_ascii(names[i++]))
+            return ESIGN_E_PROTO;
+    }
+    qsort(names, count, sizeof(*names), json_compare_names);
+    buf_put_u8(out, '{');
+    for (i = 0; i < count; i++) {
+        if (i > 0)
+            buf_put_u8(out, ',');
+        json_put_string(names[i], strlen(names[i]), out);
+        buf_put_u8(out, ':');
+        enum esign_rc rc = json_put(json_object_get(object, names[i]), out, depth + 1);
+        if (rc != ESIGN_OK)
+            return rc;
+    }
+    buf_put_u8(out, '}');
+    return ESIGN_OK;
+}
+
+static enum esign_rc json_put_array(const json_t *array, struct buf *out, int depth)
+{
+    buf_put_u8(out, '[');
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        if (i > 0)
+            buf_put_u8(out, ',');
+        enum esign_rc rc = json_put(json_array_get(array, i), out, depth + 1);
+        if (rc != ESIGN_OK)
+            return rc;
+    }
+    buf_put_u8(out, ']');
+    return ESIGN_OK;
+}
+
+static enum esign_rc json_put(const json_t *value, struct buf *out, int depth)
+{
+    if (depth > JSON_DEPTH_MAX || !value)
+        return ESIGN_E_PROTO;
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return json_put_object(value, out, depth);
+    case JSON_ARRAY:
+        return json_put_array(value, out, depth);
+    case JSON_STRING:
+        json_put_string(json_string_value(value), json_string_length(value), out);
+        return ESIGN_OK;
+    case JSON_INTEGER:
+        if (json_integer_value(value) > JSON_INTEGER_MAX ||
+            json_integer_value(value) < -JSON_INTEGER_MAX)
+            return ESIGN_E_PROTO;
+        buf_put_fmt(out, "%lld", (long long)json_integer_value(value));
+        return ESIGN_OK;
+    case JSON_TRUE:
+        buf_put_str(out, "true");
+        return ESIGN_OK;
+    case JSON_FALSE:
+        buf_put_str(out, "false");
+        return ESIGN_OK;
+    case JSON_REAL:
+    case JSON_NULL:
+        return ESIGN_E_PROTO;
+    }
+    return ESIGN_E_PROTO;
+}
+
+enum esign_rc json_canonical(const json_t *value, struct buf *out)
+{
+    enum esign_rc rc = json_put(value, out, 0);
+
+    return rc == ESIGN_OK && !buf_ok(out) ? ESIGN_E_TOO_LARGE : rc;
+}
+
+enum esign_rc json_hash(const json_t *value, uint8_t ret[SHA256_LEN])
+{
+    CLEANUP(buf_done) struct buf text = buf_new(16 * 1024 * 1024);
+    enum esign_rc rc = json_canonical(value, &text);
+
+    if (rc == ESIGN_OK)
+        bytes_sha256(buf_bytes(&text), (struct bytes){0}, ret);
+    return rc;
+}
+
+void json_wipe(json_t *value)
+{
+    if (json_is_string(value)) {
+        /* jansson owns this memory and gives no call to overwrite it */
+        explicit_bzero((void *)(uintptr_t)json_string_value(value), json_string_length(value));
+    } else if (json_is_object(value)) {
+        for (void *at = json_object_iter(value); at; at = json_object_iter_next(value, at))
+            json_wipe(json_object_iter_value(at));
+    } else if (json_is_array(value)) {
+        for (size_t i = 0; i < json_array_size(value); i++)
+            json_wipe(json_array_get(value, i));
+    }
+}
+
+/* The value at a path of member names joined by dots, or NULL. */
+static const json_t *json_at(const json_t *object, const char *path)
+{
+    char name[64];
+
+    while (object && *path) {
+        size_t len = strcspn(path, ".");
+        if (len >= sizeof(name))
+            return NULL;
+        memcpy(name, path, len);
+        name[len] = '\0';
+        object = json_object_get(object, name);
+        path += path[len] == '.' ? len + 1 : len;
+    }
+    return object;
+}
+
+const char *json_str(const json_t *object, const char *path)
+{
+    return json_string_value(json_at(object, path));
+}
+
+int64_t json_int(const json_t *object, const char *path, int64_t fallback)
+{
+    const json_t *value = json_at(object, path);
+
+    return json_is_integer(value) ? (int64_t)json_integer_value(value) : fallback;
+}
+
+bool json_flag(const json_t *object, const char *path)
+{
+    return json_is_true(json_at(object, path));
+}
+
+static const struct json_field *json_find(const struct json_field *fields, size_t count,
+                                          const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(fields[i].name, name) == 0)
+            return &fields[i];
+    return NULL;
+}
+
+static const char *json_path(const char *prefix, const char *name, char *ret, size_t size)
+{
+    (void)snprintf(ret, size, "%s%s%.40s", prefix, *prefix ? "." : "",
+                   name); /* a cut name is clear */
+    return ret;
+}
+
+static enum esign_rc json_check_value(const json_t *value, const struct json_field *field,
+                                      const char *path, struct fault *f)
+{
+    static const char *const names[] = {"a string", "an integer", "true or false", "an object",
+                                        "an array"};
+    bool fits = false;
+    size_t size = 0;
+
+    switch (field->type) {
+    case JSON_FIELD_STR:
+        fits =
+            json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value);
+        size = json_string_length(value);
+        break;
+    case JSON_FIELD_INT:
+        fits = json_is_integer(value) && json_integer_value(value) >= 0 &&
+               json_integer_value(value) <= JSON_INTEGER_MAX;
+        size = fits ? (size_t)json_integer_value(value) : 0;
+        break;
+    case JSON_FIELD_BOOL:
+        fits = json_is_boolean(value);
+        break;
+    case JSON_FIELD_OBJECT:
+        fits = json_is_object(value);
+        break;
+    case JSON_FIELD_ARRAY:
+        fits = json_is_array(value);
+        size = json_array_size(value);
+        break;
+    }
+    if (!fits)
+        return fault_field(f, ESIGN_E_PROTO, path, "%s must be %s", path, names[field->type]);
+    if (field->max > 0 && size > field->max)
+        return fault_field(f, ESIGN_E_TOO_LARGE, path, "%s is over its limit of %zu", path,
+                           field->max);
+    return ESIGN_OK;
+}
+
+enum esign_rc json_check(const json_t *object, const char *prefix, const struct json_field *fields,
+                         size_t field_count, struct fault *f)
+{
+    char path[128];
+
+    if (!json_is_object(object))
+        return fault_field(f, ESIGN_E_PROTO, prefix, "%s must be an object",
+                           *prefix ? prefix : "the body");
+    json_t *borrowed = (json_t *)(uintptr_t)object; /* iterators do not change it */
+    for (void *at = json_object_iter(borrowed); at; at = json_object_iter_next(borrowed, at)) {
+        const char *name = json_object_iter_key(at);
+        const struct json_field *field = json_find(fields, field_count, name);
+        if (!field)
+            return fault_field(f, ESIGN_E_PROTO, json_path(prefix, name, path, sizeof(path)),
+                               "the member is unknown here; remove it");
+        enum esign_rc rc = json_check_value(json_object_iter_value(at), field,
+                                            json_path(prefix, name, path, sizeof(path)), f);
+        if (rc != ESIGN_OK)
+            return rc;
+    }
+    for (size_t i = 0; i < field_count; i++)
+        if (fields[i].required && !json_object_get(object, fields[i].name))
+            return fault_field(f, ESIGN_E_PROTO,
+                               json_path(prefix, fields[i].name, path, sizeof(path)),
+                               "the member is missing");
+    return ESIGN_OK;
+}

@@ -1,0 +1,52 @@
+/* The configuration file, checked against one table (schema.c): every option has a type, a range, a
+ * default and a sentence; an option that the table doesn't know is refused. */
+#pragma once
+
+#include "base/fault.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config;
+
+enum { CONFIG_TOKENS_MAX = 16, CONFIG_ENVIRONMENT_MAX = 16 };
+
+enum config_type { CONFIG_STR, CONFIG_INT, CONFIG_BOOL };
+
+/* One option.  fallback: its default as text, NULL: it has none and must be set. */
+struct config_option {
+    const char *name; /* dotted path; below a token: the member's name */
+    enum config_type type;
+    const char *fallback;
+    int64_t min, max;    /* of an integer, in its unit */
+    const char *choices; /* of a string: allowed words separated by '|', NULL: any */
+    const char *unit;    /* "ms", "s", "KiB", "" */
+    const char *text;    /* what it does, one sentence */
+};
+
+/* The tables, for documents and their checks. */
+extern const struct config_option config_options[];
+extern const size_t config_option_count;
+extern const struct config_option config_token_options[]; /* members of each group in `tokens` */
+extern const size_t config_token_option_count;
+
+/* Read and check a file.  ESIGN_E_POLICY: f->field names the option and f->detail says what is
+ * wrong and on which line.  ret: owned by the caller. */
+enum esign_rc config_load(const char *path, struct config **ret, struct fault *f) MUST_CHECK;
+void config_free(struct config *c);
+
+/* Values by name; the name must stand in the table with that type (a wrong one aborts).  Borrowed.
+ */
+const char *config_str(const struct config *c, const char *name);
+int64_t config_int(const struct config *c, const char *name);
+bool config_bool(const struct config *c, const char *name);
+
+/* Tokens, in the order of the file. */
+size_t config_token_count(const struct config *c);
+/* The index of the token of that name, or -1. */
+int config_token_by_name(const struct config *c, const char *token);
+const char *config_token_str(const struct config *c, size_t index, const char *name);
+int64_t config_token_int(const struct config *c, size_t index, const char *name);
+/* The "NAME=VALUE" lines of its environment, in order; NULL after the last.  Borrowed. */
+const char *config_token_environment(const struct config *c, size_t index, size_t line);
