@@ -28,6 +28,7 @@ enum esign_rc secret_start(struct fault *f)
     if (prctl(PR_SET_DUMPABLE, 0) != 0)
         return fault_cause(f, ESIGN_E_INTERNAL, (unsigned long)errno,
                            "core dumps can't be refused");
+#endif
     void *probe = sodium_malloc(SECRET_MAX);
     if (!probe || sodium_mlock(probe, SECRET_MAX) != 0) {
         sodium_free(probe);

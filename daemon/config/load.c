@@ -36,7 +36,7 @@ static bool config_is_choice(const char *choices, const char *value)
 static enum esign_rc config_check_value(const config_setting_t *setting,
                                         const struct config_option *option, struct fault *f)
 {
-    int line = config_setting_source_line(setting);
+    int line = (int)config_setting_source_line(setting);
 
     switch (option->type) {
     case CONFIG_STR:
@@ -98,7 +98,7 @@ static enum esign_rc config_check_group(const config_setting_t *group, const cha
             rc = config_check_group(member, path, f);
         else
             rc = fault_field(f, ESIGN_E_POLICY, path, "line %d: there is no option %s",
-                             config_setting_source_line(member), path);
+                             (int)config_setting_source_line(member), path);
         if (rc != ESIGN_OK)
             return rc;
     }
@@ -110,7 +110,7 @@ static enum esign_rc config_check_environment(const config_setting_t *list, stru
     if (!config_setting_is_list(list) && !config_setting_is_array(list))
         return fault_field(f, ESIGN_E_POLICY, "tokens.environment",
                            "line %d: environment must be a list of \"NAME=VALUE\"",
-                           config_setting_source_line(list));
+                           (int)config_setting_source_line(list));
     if (config_setting_length(list) > CONFIG_ENVIRONMENT_MAX)
         return fault_field(f, ESIGN_E_POLICY, "tokens.environment", "at most %d lines",
                            CONFIG_ENVIRONMENT_MAX);
@@ -126,7 +126,7 @@ static enum esign_rc config_check_environment(const config_setting_t *list, stru
 
 static enum esign_rc config_check_token(const config_setting_t *token, struct fault *f)
 {
-    int line = config_setting_source_line(token);
+    int line = (int)config_setting_source_line(token);
 
     if (!config_setting_is_group(token))
         return fault_field(f, ESIGN_E_POLICY, "tokens", "line %d: each token must be a group { }",
@@ -143,7 +143,7 @@ static enum esign_rc config_check_token(const config_setting_t *token, struct fa
             rc = config_check_environment(member, f);
         else
             rc = fault_field(f, ESIGN_E_POLICY, "tokens", "line %d: a token has no option %.40s",
-                             config_setting_source_line(member), name);
+                             (int)config_setting_source_line(member), name);
         if (rc != ESIGN_OK)
             return rc;
     }
