@@ -23,7 +23,7 @@ struct store_guard {
     int64_t seq; /* of the row's newest entry; -1: the row must not exist */
 };
 
-enum { STORE_ROWS_MAX = 8, STORE_ENTRY_MAX = 65535 };
+enum { STORE_ROWS_MAX = 12, STORE_ENTRY_MAX = 65535 };
 
 struct store_change {
     /* The caller's members of the entry (borrowed): action, actor, object, result, and where they

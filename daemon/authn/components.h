@@ -1,0 +1,57 @@
+/* The components of an electronic signature: identification code and password, checked together.
+ *
+ * A try is counted durably before the slow hash and settled afterwards, so that parallel tries and
+ * crashes cannot win guesses.  An unknown code costs the same work and gets the same answer as a
+ * wrong password.  Source: 21 CFR 11.200(a)(1), 11.300(d). */
+#pragma once
+
+#include "base/secret.h"
+#include "hash/hash.h"
+#include "store/store.h"
+
+struct authn_claim {
+    const char *user_id;
+    const struct secret *password;
+    const char *application, *terminal; /* where the claim was made; either may be NULL */
+    int64_t lock_after;                 /* policy: consecutive failures */
+    int64_t deadline_at_ms;             /* monotonic */
+};
+
+/* A person whose components were right. */
+struct authn_person {
+    json_t *signer; /* row; owned */
+    int64_t signer_seq;
+    int64_t credential_seq;
+    json_t *attempt; /* the settled counter, to be written by the commit that acts on this; owned */
+    const char *signer_id, *user_id; /* borrowed from signer */
+};
+
+void authn_person_done(struct authn_person *p);
+
+/* Check both components.  ESIGN_E_AUTH_FAILED: unknown code or wrong password (entered in the
+ * trail); ESIGN_E_SIGNER_STATE: "locked" (told to all), "revoked" … (told only after right
+ * components); ESIGN_E_HSM, ESIGN_E_DEADLINE, ESIGN_E_AUDIT_UNAVAILABLE: not decided; the try stays
+ * counted only if the hash was computed.  Blocks at most until the deadline. Source: 21
+ * CFR 11.200(a)(1), 11.300(d); requirements 5.25. */
+enum esign_rc authn_components(struct store *store, struct hash *hash,
+                               const struct authn_claim *claim, struct authn_person *ret,
+                               struct fault *f) MUST_CHECK;
+
+/* Add the settled counter and the generations of signer and credential to a change. */
+void authn_settle_into(const struct authn_person *p, struct store_change *change);
+
+/* Whether a signer is locked by failures; reads the counter. */
+enum esign_rc authn_is_locked(struct store *store, const char *signer_id, int64_t lock_after,
+                              bool *ret, struct fault *f) MUST_CHECK;
+
+/* The row of the signer with that identification code (any case).  ESIGN_E_NOT_FOUND. */
+enum esign_rc authn_find_signer(struct store *store, const char *user_id, json_t **ret,
+                                int64_t *ret_seq, struct fault *f) MUST_CHECK;
+
+/* The form of an identification code under which it is unique for ever.  ret: 65 bytes. */
+void authn_user_key(const char *user_id, char ret[65]);
+
+/* The rules for a new password.  ESIGN_E_PASSWORD_POLICY: "short", "same_as_id", or not a line of
+ * valid text.  Source: 21 CFR 11.300(b); SP 800-63B-4. */
+enum esign_rc authn_password_check(const struct secret *password, const char *user_id,
+                                   int64_t min_chars, struct fault *f) MUST_CHECK;
