@@ -1,0 +1,271 @@
+#include "base/worker/call.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+enum { POOL_LANES_MAX = 64, POOL_NAME_MAX = 64 };
+
+struct pool_lane {
+    int fd; /* -1: not connected */
+    bool busy;
+    struct buf storage; /* of the last reply; empty while not busy */
+};
+
+struct worker_pool {
+    char name[POOL_NAME_MAX];
+    struct sockaddr_un address; /* path empty: an adopted connection, never made again */
+    unsigned lane_count;
+    pthread_mutex_t mutex; /* guards next_id and, in lanes, who is busy */
+    pthread_cond_t freed;
+    uint32_t next_id;
+    struct pool_lane lanes[POOL_LANES_MAX];
+};
+
+static struct worker_pool *pool_new(const char *name, unsigned lanes)
+{
+    struct worker_pool *pool = calloc(1, sizeof(*pool));
+    pthread_condattr_t monotonic;
+
+    assert(lanes >= 1 && lanes <= POOL_LANES_MAX);
+    if (!pool)
+        return NULL;
+    (void)snprintf(pool->name, sizeof(pool->name), "%s", name); /* for texts: a cut is harmless */
+    pool->lane_count = lanes;
+    pool->address.sun_family = AF_UNIX;
+    for (unsigned i = 0; i < lanes; i++) {
+        pool->lanes[i].fd = -1;
+        pool->lanes[i].storage = buf_new(FRAME_HEADER_LEN + FRAME_BODY_MAX);
+    }
+    /* these four fail only for wrong arguments */
+    (void)pthread_mutex_init(&pool->mutex, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&pool->freed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    return pool;
+}
+
+enum esign_rc worker_pool_new(const char *name, const char *path, unsigned lanes,
+                              struct worker_pool **ret, struct fault *f)
+{
+    struct sockaddr_un longest;
+
+    if (path[0] == '\0' || strlen(path) >= sizeof(longest.sun_path))
+        return fault_set(f, ESIGN_E_POLICY, "%s: the socket's path is empty or too long", name);
+    if (lanes < 1 || lanes > POOL_LANES_MAX)
+        return fault_set(f, ESIGN_E_POLICY, "%s: 1 to %d lanes", name, POOL_LANES_MAX);
+    struct worker_pool *pool = pool_new(name, lanes);
+    if (!pool)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for the lanes of %s", name);
+    memcpy(pool->address.sun_path, path, strlen(path) + 1);
+    *ret = pool;
+    return ESIGN_OK;
+}
+
+enum esign_rc worker_pool_adopt(const char *name, int fd, struct worker_pool **ret, struct fault *f)
+{
+    struct worker_pool *pool = pool_new(name, 1);
+
+    if (!pool) {
+        close_p(&fd);
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for the lane of %s", name);
+    }
+    pool->lanes[0].fd = fd;
+    *ret = pool;
+    return ESIGN_OK;
+}
+
+static void lane_close(struct pool_lane *lane)
+{
+    close_p(&lane->fd);
+    lane->fd = -1;
+}
+
+void worker_pool_free(struct worker_pool *pool)
+{
+    if (!pool)
+        return;
+    for (unsigned i = 0; i < pool->lane_count; i++) {
+        lane_close(&pool->lanes[i]);
+        buf_done(&pool->lanes[i].storage);
+    }
+    (void)pthread_cond_destroy(&pool->freed); /* these two fail only if somebody still waits */
+    (void)pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+}
+
+/* A free lane, connected ones first; NULL: none.  With the mutex. */
+static struct pool_lane *pool_find_lane(struct worker_pool *pool)
+{
+    struct pool_lane *found = NULL;
+
+    for (unsigned i = 0; i < pool->lane_count; i++) {
+        struct pool_lane *lane = &pool->lanes[i];
+        if (!lane->busy && lane->fd >= 0)
+            return lane;
+        if (!lane->busy && !found)
+            found = lane;
+    }
+    return found;
+}
+
+/* Wait for a free lane and take it.  NULL: none until the deadline. */
+static struct pool_lane *pool_take_lane(struct worker_pool *pool, int64_t deadline_at_ms,
+                                        uint32_t *ret_id)
+{
+    const struct timespec until = {.tv_sec = (time_t)(deadline_at_ms / 1000),
+                                   .tv_nsec = (long)(deadline_at_ms % 1000) * 1000000};
+    struct pool_lane *lane;
+    int waited = 0;
+
+    pthread_mutex_lock(&pool->mutex);
+    while (!(lane = pool_find_lane(pool)) && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&pool->freed, &pool->mutex, &until);
+    if (lane)
+        lane->busy = true;
+    *ret_id = ++pool->next_id;
+    pthread_mutex_unlock(&pool->mutex);
+    return lane;
+}
+
+static void pool_return_lane(struct worker_pool *pool, struct pool_lane *lane)
+{
+    buf_clear(&lane->storage);
+    pthread_mutex_lock(&pool->mutex);
+    lane->busy = false;
+    pthread_cond_signal(&pool->freed);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static enum esign_rc pool_unreachable(const struct worker_pool *pool, const char *what,
+                                      struct fault *f)
+{
+    int error = errno;
+    enum esign_rc rc =
+        fault_reason(f, ESIGN_E_HSM, "worker", "%s: %s: %s", pool->name, what, strerror(error));
+
+    if (f)
+        f->cause = (unsigned long)error;
+    return rc;
+}
+
+/* Connect; a full backlog is waited for until the deadline. */
+static enum esign_rc lane_connect(const struct worker_pool *pool, struct pool_lane *lane,
+                                  int64_t deadline_at_ms, struct fault *f)
+{
+    if (pool->address.sun_path[0] == '\0')
+        return fault_reason(f, ESIGN_E_HSM, "worker", "%s has ended", pool->name);
+    int64_t left = deadline_at_ms - clock_mono_ms(clock_system());
+    if (left <= 0)
+        return fault_set(f, ESIGN_E_DEADLINE, "%s: no time left to connect", pool->name);
+    const struct timeval limit = {.tv_sec = (time_t)(left / 1000),
+                                  .tv_usec = (suseconds_t)(left % 1000) * 1000};
+    CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0)
+        return pool_unreachable(pool, "no socket", f);
+    int rc;
+    do
+        rc = connect(fd, (const struct sockaddr *)&pool->address, sizeof(pool->address));
+    while (rc != 0 && errno == EINTR);
+    if (rc != 0 && errno == EAGAIN)
+        return fault_set(f, ESIGN_E_DEADLINE, "%s is too busy to be reached", pool->name);
+    if (rc != 0)
+        return pool_unreachable(pool, "can't be reached", f);
+    lane->fd = TAKE_FD(fd);
+    return ESIGN_OK;
+}
+
+/* Whether an idle lane's worker is still there: nothing may be waiting on it, not even an end. */
+static bool lane_is_usable(const struct pool_lane *lane)
+{
+    struct pollfd p = {.fd = lane->fd, .events = POLLIN | POLLRDHUP};
+
+    return lane->fd >= 0 && poll(&p, 1, 0) == 0;
+}
+
+/* The end of a lane in mid-request, told in the caller's words. */
+static enum esign_rc lane_died(const struct worker_pool *pool, struct fault *f)
+{
+    return fault_reason(f, ESIGN_E_HSM, "worker", "%s: the worker died or was replaced in the call",
+                        pool->name);
+}
+
+static enum esign_rc lane_send(const struct worker_pool *pool, struct pool_lane *lane,
+                               struct frame *request, const int *fds, size_t fd_count,
+                               int64_t deadline_at_ms, struct fault *f)
+{
+    int64_t left = deadline_at_ms - clock_mono_ms(clock_system());
+
+    if (left <= 0)
+        return fault_set(f, ESIGN_E_DEADLINE, "%s: no time left to ask", pool->name);
+    request->deadline_ms = left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+    enum esign_rc rc = frame_send(lane->fd, request, fds, fd_count, deadline_at_ms, f);
+    return rc == ESIGN_E_HSM ? lane_died(pool, f) : rc;
+}
+
+/* Receive the reply to request.  *ret_ended: the lane must be closed. */
+static enum esign_rc lane_receive(const struct worker_pool *pool, struct pool_lane *lane,
+                                  const struct frame *request, int64_t deadline_at_ms,
+                                  struct buf *reply, bool *ret_ended, struct fault *f)
+{
+    struct frame answer;
+    int fds[FRAME_FDS_MAX];
+
+    *ret_ended = true;
+    enum esign_rc rc = frame_receive(lane->fd, &lane->storage, &answer, fds, deadline_at_ms, f);
+    if (rc == ESIGN_E_DEADLINE)
+        return fault_set(f, ESIGN_E_DEADLINE, "%s did not answer in time", pool->name);
+    if (rc == ESIGN_E_HSM)
+        return lane_died(pool, f);
+    if (rc != ESIGN_OK)
+        return fault_reason(f, ESIGN_E_HSM, "worker", "%s answered what is not a frame",
+                            pool->name);
+    for (size_t i = 0; i < FRAME_FDS_MAX; i++)
+        close_p(&fds[i]);
+    if (answer.op != request->op || answer.id != request->id)
+        return fault_reason(f, ESIGN_E_HSM, "worker", "%s answered another request", pool->name);
+    *ret_ended = answer.last;
+    if (answer.status != 0)
+        return frame_get_fault(&answer, f);
+    buf_clear(reply);
+    buf_put(reply, answer.body);
+    if (!buf_ok(reply))
+        return fault_set(f, ESIGN_E_TOO_LARGE, "%s answered more than expected", pool->name);
+    return ESIGN_OK;
+}
+
+enum esign_rc worker_call(struct worker_pool *pool, uint16_t op, struct bytes body, const int *fds,
+                          size_t fd_count, int64_t deadline_at_ms, struct buf *reply,
+                          struct fault *f)
+{
+    struct frame request = {.op = op, .body = body};
+    bool ended = true;
+
+    if (body.len > FRAME_BODY_MAX)
+        return fault_set(f, ESIGN_E_TOO_LARGE, "%s: a request has at most %d bytes", pool->name,
+                         FRAME_BODY_MAX);
+    struct pool_lane *lane = pool_take_lane(pool, deadline_at_ms, &request.id);
+    if (!lane)
+        return fault_set(f, ESIGN_E_DEADLINE, "%s: all lanes are busy", pool->name);
+    enum esign_rc rc = ESIGN_OK;
+    if (!lane_is_usable(lane)) {
+        lane_close(lane);
+        rc = lane_connect(pool, lane, deadline_at_ms, f);
+    }
+    if (rc == ESIGN_OK)
+        rc = lane_send(pool, lane, &request, fds, fd_count, deadline_at_ms, f);
+    if (rc == ESIGN_OK)
+        rc = lane_receive(pool, lane, &request, deadline_at_ms, reply, &ended, f);
+    if (ended)
+        lane_close(lane);
+    pool_return_lane(pool, lane);
+    return rc;
+}
