@@ -1,0 +1,80 @@
+/* The types of libesign.  All structs with members are filled by the caller, zero first
+ * (`struct esign_request r = {0};`), and are only read during the call; everything else is opaque.
+ *
+ * Strings are UTF-8.  NULL means "not given" wherever a member is not said to be required. */
+#ifndef ESIGN_TYPES_H
+#define ESIGN_TYPES_H
+
+#include "esign/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A connection to one esignd.  May be used by several threads; calls are then made one after the
+ * other.  Source: requirements 3.1 (App). */
+struct esign;
+
+/* What the daemon answered. */
+struct esign_result;
+
+/* Why a call failed.  Made by the caller with esign_error_new(), filled by each call that fails. */
+struct esign_error;
+
+/* The components of one person.  The password is only borrowed; the library keeps no copy.
+ * Source: 21 CFR 11.200(a)(1). */
+struct esign_components {
+    const char *user_id;  /* identification code; required */
+    const char *password; /* bytes, not necessarily NUL-terminated; required */
+    size_t password_len;
+};
+
+/* A record: either its exact bytes or their digest.  Source: 21 CFR 11.70. */
+struct esign_record {
+    const char *type, *id, *version; /* required to sign; what it must be to validate */
+    const char *media_type;          /* NULL: application/octet-stream */
+    const void *content;             /* NULL: sha256 and length are used */
+    size_t content_len;
+    const char *sha256; /* 64 lower-case hexadecimal digits */
+    uint64_t length;    /* bytes of the record that has this digest */
+};
+
+/* What shall be signed, with which meaning, by whom.  Source: 21 CFR 11.50(a). */
+struct esign_request {
+    struct esign_record record;
+    const char *meaning; /* code from the catalogue; required */
+    const char *plan;    /* NULL: "single" */
+    const char *step;
+    const char *signer; /* user id of the only person who may sign this */
+    const char *reason;
+    const char *comment;
+};
+
+/* The signer's decision on a ticket that was shown. */
+struct esign_authorisation {
+    const char *ticket;         /* required */
+    const char *nonce;          /* "nonce" of the ticket as it was shown; required */
+    const char *presented_hash; /* "record.hash" of what the signer saw; required */
+    struct esign_components components;
+};
+
+/* Which part of a list. */
+struct esign_ticket_query {
+    const char *signer; /* NULL: all that the caller may see */
+    const char *after;  /* "next" of the previous part; NULL: from the start */
+    unsigned limit;     /* 0: the daemon's choice */
+};
+
+struct esign_signature_query {
+    const char *record_type, *record_id, *signer; /* each NULL: any */
+    const char *after;
+    unsigned limit;
+};
+
+/* A signature to be judged. */
+struct esign_validation {
+    const void *signature; /* CMS SignedData, DER; required */
+    size_t signature_len;
+    struct esign_record record; /* content or sha256; type, id, version: what it is said to be */
+};
+
+#endif
