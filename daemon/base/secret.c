@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdalign.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -43,7 +44,10 @@ struct secret *secret_new(struct bytes bytes)
 {
     if (bytes.len > SECRET_MAX)
         return NULL;
-    struct secret *s = sodium_malloc(sizeof(*s) + bytes.len);
+    /* sodium_malloc() puts the end of the memory at the end of a page: a whole number of words */
+    size_t size = sizeof(struct secret) + bytes.len;
+    struct secret *s =
+        sodium_malloc((size + alignof(size_t) - 1) / alignof(size_t) * alignof(size_t));
     if (!s)
         return NULL;
     s->len = bytes.len;
