@@ -1,0 +1,152 @@
+#include "api/decode.h"
+
+#include <malloc.h>
+
+#include "base/cleanup.h"
+#include "base/encode.h"
+
+static void decode_free(void *memory)
+{
+    if (memory)
+        secret_wipe(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
+void api_decode_start(void)
+{
+    json_set_alloc_funcs(malloc, decode_free);
+}
+
+bool api_decode_is_flat(struct bytes body)
+{
+    size_t depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < body.len; i++) {
+        uint8_t c = body.data[i];
+        if (in_string && c == '\\')
+            i++; /* what is escaped can't end the string */
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '['))
+            depth++;
+        else if (!in_string && (c == '}' || c == ']') && depth > 0)
+            depth--;
+        if (depth > API_BODY_DEPTH_MAX)
+            return false;
+    }
+    return true;
+}
+
+/* The parser's own words may quote the body, which may hold a password: only the name of a
+ * repeated member is passed on. */
+static enum esign_rc decode_parse(struct bytes body, json_t **ret, struct fault *f)
+{
+    struct fault inner = {0};
+
+    if (!api_decode_is_flat(body))
+        return fault_set(f, ESIGN_E_PROTO, "the body is nested more than %d deep",
+                         API_BODY_DEPTH_MAX);
+    enum esign_rc rc = json_parse_object(body, ret, &inner);
+    if (rc == ESIGN_OK)
+        return rc;
+    if (strstr(inner.detail, "duplicate"))
+        return fault_field(f, rc, inner.field, "%s", inner.detail);
+    return fault_set(f, rc, "the body is not one JSON object");
+}
+
+enum esign_rc api_take_secret(json_t *object, const char *name, const char *path,
+                              struct secret **ret, struct fault *f)
+{
+    json_t *value = json_object_get(object, name);
+    const char *text = json_string_value(value);
+
+    if (!text || !*text)
+        return fault_field(f, ESIGN_E_PROTO, path, "the member is missing or empty");
+    if (json_string_length(value) > SECRET_MAX || strlen(text) != json_string_length(value)) {
+        json_wipe(value);
+        return fault_field(f, ESIGN_E_PROTO, path, "a secret has at most %d bytes", SECRET_MAX);
+    }
+    struct secret *secret = secret_new(bytes_of_str(text));
+    json_wipe(value);
+    (void)json_object_del(object, name); /* it was there a moment ago */
+    if (!secret)
+        return fault_set(f, ESIGN_E_INTERNAL, "no locked memory is left");
+    *ret = secret;
+    return ESIGN_OK;
+}
+
+static enum esign_rc decode_components(json_t *components, struct api_request *request,
+                                       struct fault *f)
+{
+    static const struct json_field fields[] = {
+        {"user_id", JSON_FIELD_STR, true, API_ID_MAX},
+        {"password", JSON_FIELD_STR, true, SECRET_MAX},
+    };
+    struct fault inner = {0};
+    enum esign_rc rc = json_check(components, "components", fields, 2, &inner);
+
+    if (rc == ESIGN_E_PROTO && json_is_object(components) &&
+        (!json_object_get(components, "user_id") || !json_object_get(components, "password")))
+        rc = ESIGN_E_COMPONENTS_REQUIRED;
+    if (rc != ESIGN_OK)
+        return fault_field(f, rc, inner.field, "%s", inner.detail);
+    const char *user_id = json_str(components, "user_id");
+    if (!text_is_id(user_id, API_ID_MAX))
+        return fault_field(f, ESIGN_E_PROTO, "components.user_id",
+                           "a user id is made of letters, digits and . _ -");
+    rc = api_take_secret(components, "password", "components.password", &request->password, f);
+    if (rc == ESIGN_OK)
+        memcpy(request->user_id, user_id, strlen(user_id) + 1);
+    return rc;
+}
+
+static void decode_wipe_p(json_t **value)
+{
+    if (*value)
+        json_wipe(*value);
+    json_decref(*value);
+}
+
+/* "components" out of the body, if the row has them; else it stays there as an unknown member. */
+static json_t *decode_take_components(const struct api_route *route, json_t *body)
+{
+    if (route->components == API_COMPONENTS_NONE)
+        return NULL;
+    json_t *components = json_incref(json_object_get(body, "components"));
+    if (components)
+        (void)json_object_del(body, "components"); /* it was there a moment ago */
+    return components;
+}
+
+enum esign_rc api_decode_body(const struct api_route *route, struct bytes body,
+                              struct api_request *request, struct fault *f)
+{
+    CLEANUP(decode_wipe_p) json_t *object = NULL;
+    CLEANUP(decode_wipe_p) json_t *components = NULL;
+    enum esign_rc rc = decode_parse(body.len > 0 ? body : bytes_of_str("{}"), &object, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    components = decode_take_components(route, object);
+    rc = json_check(object, "", route->fields, route->field_count, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    if (route->components == API_COMPONENTS_REQUIRED) {
+        if (!components)
+            return fault_reason(f, ESIGN_E_COMPONENTS_REQUIRED, "first",
+                                "components.user_id and components.password are needed");
+        rc = decode_components(components, request, f);
+        if (rc != ESIGN_OK)
+            return rc;
+    }
+    request->body = TAKE(object);
+    return ESIGN_OK;
+}
+
+void api_decode_done(struct api_request *request)
+{
+    decode_wipe_p(&request->body);
+    request->body = NULL;
+    secret_free(TAKE(request->password));
+}
