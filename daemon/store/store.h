@@ -48,10 +48,12 @@ enum esign_rc store_open(const char *path, const struct clock *clock, struct sto
                          struct fault *f) MUST_CHECK;
 void store_close(struct store *s); /* finishes what was accepted */
 
-/* Write entry and rows; returns when they are on disk.  Group commit with what else is waiting.
- * ESIGN_E_CONFLICT (reason "generation", field kind/id): a guard has moved, nothing written;
- * ESIGN_E_AUDIT_UNAVAILABLE: not written; ESIGN_E_DEADLINE: not written (once the writer has taken
- * the change it is waited for). */
+/* Write entry and rows; ret may be NULL; returns when they are on disk.  Group commit with what
+ * else is waiting. ESIGN_E_CONFLICT (reason "generation", field kind/id): a guard has moved,
+ * nothing written; ESIGN_E_AUDIT_UNAVAILABLE (reason "full": no room on the disk): not written;
+ * ESIGN_E_DEADLINE: not written (once the writer has taken the change it is waited for);
+ * ESIGN_E_CLOCK: the clock is more than a minute behind the newest entry, not written;
+ * ESIGN_E_TOO_LARGE, ESIGN_E_PROTO, ESIGN_E_INTERNAL: the change can't be an entry and rows. */
 enum esign_rc store_commit(struct store *s, const struct store_change *change,
                            int64_t deadline_at_ms, struct store_receipt *ret,
                            struct fault *f) MUST_CHECK;
@@ -85,6 +87,10 @@ enum esign_rc store_put_checkpoint(struct store *s, int64_t size, const char *no
                                    struct fault *f) MUST_CHECK;
 enum esign_rc store_checkpoint(struct store *s, struct buf *out, int64_t *ret_size,
                                struct fault *f) MUST_CHECK;
+
+/* The smallest kept checkpoint of a size above `after` (-1: the first).  As store_checkpoint. */
+enum esign_rc store_checkpoint_after(struct store *s, int64_t after, struct buf *out,
+                                     int64_t *ret_size, struct fault *f) MUST_CHECK;
 
 /* Check every row against its entry and every entry against its leaf; *ret_bad_seq: first bad
  * sequence or -1; detail of it in f->detail although ESIGN_OK is returned. */

@@ -1,0 +1,242 @@
+#include "store/group.h"
+
+/* A clock this far behind the newest entry is refused; less is a correction, and the entry takes
+ * the time of the one before it. */
+enum { CLOCK_BEHIND_MAX_MS = 60000 };
+
+static const char *const SQL[STORE_STATEMENT_COUNT] = {
+    [STORE_BEGIN] = "BEGIN IMMEDIATE",
+    [STORE_COMMIT] = "COMMIT",
+    [STORE_SAVEPOINT] = "SAVEPOINT change",
+    [STORE_RELEASE] = "RELEASE change",
+    [STORE_UNDO] = "ROLLBACK TO change",
+    [STORE_GUARD] = "SELECT entry_seq FROM row WHERE kind = ?1 AND id = ?2",
+    [STORE_PUT_ENTRY] = "INSERT INTO entry(seq, leaf, bytes) VALUES(?1, ?2, ?3)",
+    [STORE_PUT_ROW] = "INSERT INTO row(kind, id, body, entry_seq) VALUES(?1, ?2, ?3, ?4) "
+                      "ON CONFLICT(kind, id) DO UPDATE SET body = excluded.body, "
+                      "entry_seq = excluded.entry_seq",
+    [STORE_PUT_CHECKPOINT] = "INSERT INTO checkpoint(size, note) VALUES(?1, ?2) "
+                             "ON CONFLICT(size) DO UPDATE SET note = excluded.note",
+};
+
+enum esign_rc store_group_init(struct store_group *g, sqlite3 *db, const struct clock *clock,
+                               const struct store_head *head, struct fault *f)
+{
+    *g = (struct store_group){.db = db, .clock = clock, .head = *head};
+    for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++) {
+        enum esign_rc rc = store_prepare(db, SQL[i], &g->statements[i], f);
+        if (rc) {
+            store_group_done(g);
+            return rc;
+        }
+    }
+    return ESIGN_OK;
+}
+
+void store_group_done(struct store_group *g)
+{
+    for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++)
+        sqlite3_finalize(g->statements[i]);
+    sqlite3_close(g->db);
+    *g = (struct store_group){0};
+}
+
+/* Run a statement that gives no row. */
+static enum esign_rc run(struct store_group *g, enum store_statement which, struct fault *f)
+{
+    sqlite3_stmt *st = g->statements[which];
+    enum esign_rc rc = ESIGN_OK;
+    if (sqlite3_step(st) != SQLITE_DONE)
+        rc = store_fault(g->db, SQL[which], f);
+    (void)sqlite3_reset(st); /* repeats the failure of the step */
+    return rc;
+}
+
+static enum esign_rc check_guard(struct store_group *g, const struct store_guard *guard,
+                                 struct fault *f)
+{
+    sqlite3_stmt *st = g->statements[STORE_GUARD];
+    int64_t seq = -1;
+    if (store_bind_text(st, 1, guard->kind) || store_bind_text(st, 2, guard->id))
+        return store_fault(g->db, "guard", f);
+    int step = sqlite3_step(st);
+    if (step == SQLITE_ROW)
+        seq = sqlite3_column_int64(st, 0);
+    enum esign_rc rc = ESIGN_OK;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = store_fault(g->db, "guard", f);
+    (void)sqlite3_reset(st); /* repeats the failure of the step */
+    if (rc || seq == guard->seq)
+        return rc;
+    char key[STORE_KEY_SIZE];
+    store_row_key(guard->kind, guard->id, key);
+    rc = fault_field(f, ESIGN_E_CONFLICT, key, "%s has changed since it was read", key);
+    if (f)
+        (void)snprintf(f->reason, sizeof f->reason, "generation"); /* fits */
+    return rc;
+}
+
+static enum esign_rc next_time(const struct store_group *g, const struct store_head *head,
+                               int64_t *ret, struct fault *f)
+{
+    int64_t now = clock_now_ms(g->clock);
+    if (head->time_ms - now > CLOCK_BEHIND_MAX_MS)
+        return fault_set(f, ESIGN_E_CLOCK,
+                         "the clock is %lld s behind the newest audit entry; set it right",
+                         (long long)((head->time_ms - now) / 1000));
+    *ret = now > head->time_ms ? now : head->time_ms;
+    return ESIGN_OK;
+}
+
+static enum esign_rc put_entry(struct store_group *g, const struct store_job *job,
+                               const struct store_stamp *stamp, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf bytes = buf_new(STORE_ENTRY_MAX);
+    uint8_t leaf[SHA256_LEN];
+    enum esign_rc rc = store_seal_entry(job->prepared, stamp, &bytes, leaf, f);
+    if (rc)
+        return rc;
+    sqlite3_stmt *st = g->statements[STORE_PUT_ENTRY];
+    if (sqlite3_bind_int64(st, 1, stamp->seq) ||
+        store_bind_blob(st, 2, bytes_of(leaf, sizeof leaf)) ||
+        store_bind_blob(st, 3, buf_bytes(&bytes)))
+        return store_fault(g->db, "entry", f);
+    rc = run(g, STORE_PUT_ENTRY, f);
+    (void)sqlite3_clear_bindings(st); /* they point into this frame; it always succeeds */
+    return rc;
+}
+
+static enum esign_rc put_rows(struct store_group *g, const struct store_job *job, int64_t seq,
+                              struct fault *f)
+{
+    sqlite3_stmt *st = g->statements[STORE_PUT_ROW];
+    for (size_t i = 0; i < job->change->row_count; i++) {
+        const struct store_row *row = &job->change->rows[i];
+        if (store_bind_text(st, 1, row->kind) || store_bind_text(st, 2, row->id) ||
+            store_bind_text(st, 3, job->prepared->bodies[i]) || sqlite3_bind_int64(st, 4, seq))
+            return store_fault(g->db, "row", f);
+        enum esign_rc rc = run(g, STORE_PUT_ROW, f);
+        if (rc)
+            return rc;
+    }
+    return ESIGN_OK;
+}
+
+static enum esign_rc put_change(struct store_group *g, struct store_head *head,
+                                struct store_job *job, struct fault *f)
+{
+    for (size_t i = 0; i < job->change->guard_count; i++) {
+        enum esign_rc rc = check_guard(g, &job->change->guards[i], f);
+        if (rc)
+            return rc;
+    }
+    struct store_stamp stamp = {.seq = head->size};
+    enum esign_rc rc = next_time(g, head, &stamp.time_ms, f);
+    if (rc)
+        return rc;
+    char offset[CLOCK_TEXT];
+    int64_t error_ms;
+    clock_format_offset(stamp.time_ms, offset);
+    stamp.offset = offset;
+    stamp.synchronised = clock_synchronised(&error_ms);
+    rc = put_entry(g, job, &stamp, f);
+    if (!rc)
+        rc = put_rows(g, job, stamp.seq, f);
+    if (rc)
+        return rc;
+    job->receipt = (struct store_receipt){stamp.seq, stamp.time_ms};
+    *head = (struct store_head){stamp.seq + 1, stamp.time_ms};
+    return ESIGN_OK;
+}
+
+static enum esign_rc put_checkpoint(struct store_group *g, const struct store_job *job,
+                                    struct fault *f)
+{
+    sqlite3_stmt *st = g->statements[STORE_PUT_CHECKPOINT];
+    if (sqlite3_bind_int64(st, 1, job->checkpoint_size) ||
+        store_bind_text(st, 2, job->checkpoint_note))
+        return store_fault(g->db, "checkpoint", f);
+    return run(g, STORE_PUT_CHECKPOINT, f);
+}
+
+/* One job inside its savepoint.  A refused job has its own rc, is undone and harms no neighbour; an
+ * rc returned here means that the database failed, and with it the whole group. */
+static enum esign_rc run_job(struct store_group *g, struct store_head *head, struct store_job *job,
+                             struct fault *f)
+{
+    const struct store_head before = *head;
+    enum esign_rc rc = run(g, STORE_SAVEPOINT, f);
+    if (rc)
+        return rc;
+    job->rc =
+        job->change ? put_change(g, head, job, &job->fault) : put_checkpoint(g, job, &job->fault);
+    if (job->rc == ESIGN_E_AUDIT_UNAVAILABLE) {
+        *f = job->fault;
+        return job->rc;
+    }
+    if (job->rc) {
+        *head = before;
+        rc = run(g, STORE_UNDO, f);
+    }
+    return rc ? rc : run(g, STORE_RELEASE, f);
+}
+
+/* Give every job that was not refused by itself the failure of the transaction. */
+static void fail_group(struct store_job *const *jobs, size_t count, const struct fault *f)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (jobs[i]->rc)
+            continue;
+        jobs[i]->rc = f->rc;
+        jobs[i]->fault = *f;
+    }
+}
+
+/* The transaction has failed: undo what SQLite has not undone by itself. */
+static void abandon(struct store_group *g)
+{
+    if (!sqlite3_get_autocommit(g->db) &&
+        sqlite3_exec(g->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+        g->broken = true;
+}
+
+/* Whether a failed COMMIT has surely written nothing that a later recovery could find: there was no
+ * room, or the lock.  After a failed fsync nobody knows. */
+static bool commit_failure_is_clean(unsigned long code)
+{
+    return (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_BUSY ||
+           code == SQLITE_IOERR_WRITE;
+}
+
+static enum esign_rc run_transaction(struct store_group *g, struct store_job *const *jobs,
+                                     size_t count, struct fault *f)
+{
+    struct store_head head = g->head;
+    enum esign_rc rc = run(g, STORE_BEGIN, f);
+    if (rc)
+        return rc;
+    for (size_t i = 0; !rc && i < count; i++)
+        rc = run_job(g, &head, jobs[i], f);
+    if (!rc) {
+        rc = run(g, STORE_COMMIT, f);
+        g->broken = rc && !commit_failure_is_clean(f->cause);
+    }
+    if (rc)
+        abandon(g);
+    else
+        g->head = head;
+    return rc;
+}
+
+void store_group_run(struct store_group *g, struct store_job *const *jobs, size_t count)
+{
+    struct fault f = {0};
+    for (size_t i = 0; i < count; i++)
+        jobs[i]->rc = ESIGN_OK;
+    if (g->broken)
+        (void)fault_set(&f, ESIGN_E_AUDIT_UNAVAILABLE,
+                        "the disk has failed while the audit trail was written; restart esignd");
+    else if (run_transaction(g, jobs, count, &f) == ESIGN_OK)
+        return;
+    fail_group(jobs, count, &f);
+}

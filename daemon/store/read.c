@@ -1,0 +1,230 @@
+#include "store/store_internal.h"
+
+#include "base/encode.h"
+
+#include <string.h>
+
+enum { LIST_MAX = 1000, LIST_SQL_MAX = 1024, LEAVES_MAX = 65536 };
+
+enum esign_rc store_read_row(sqlite3_stmt *st, const char *kind, json_t **ret, int64_t *ret_seq,
+                             struct fault *f)
+{
+    char id[STORE_ID_MAX + 1];
+    int64_t seq = sqlite3_column_int64(st, 1);
+    struct bytes body = store_column(st, 2);
+    (void)snprintf(id, sizeof id, "%s", (const char *)sqlite3_column_text(st, 0)); /* checked */
+    if (sqlite3_column_type(st, 3) == SQLITE_NULL)
+        return fault_reason(f, ESIGN_E_AUDIT_UNAVAILABLE, "tampered",
+                            "audit entry %lld of row %s/%s is missing", (long long)seq, kind, id);
+    CLEANUP(json_decref_p) json_t *entry = NULL;
+    enum esign_rc rc = store_check_entry(store_column(st, 3), store_column(st, 4), seq, &entry, f);
+    if (!rc)
+        rc = store_check_row(entry, kind, id, body, f);
+    if (!rc)
+        rc = json_parse_object(body, ret, f);
+    if (!rc && ret_seq)
+        *ret_seq = seq;
+    return rc;
+}
+
+enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_t **ret,
+                        int64_t *ret_seq, struct fault *f)
+{
+    CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
+    if (store_bind_text(r->get, 1, kind) || store_bind_text(r->get, 2, id))
+        return store_fault(r->db, "store: read", f);
+    switch (sqlite3_step(r->get)) {
+    case SQLITE_ROW:
+        return store_read_row(r->get, kind, ret, ret_seq, f);
+    case SQLITE_DONE:
+        return fault_set(f, ESIGN_E_NOT_FOUND, "there is no %.32s/%.64s", kind, id);
+    default:
+        return store_fault(r->db, "store: read", f);
+    }
+}
+
+static bool is_member(const char *member)
+{
+    size_t len = strlen(member);
+    return len > 0 && len <= STORE_KIND_MAX &&
+           strspn(member, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
+}
+
+/* The kind and the member stand in the text, so that SQLite finds the partial indexes of the
+ * schema; both are checked words.  json_type keeps "5" from finding 5. */
+static enum esign_rc prepare_list(sqlite3 *db, const char *kind, const char *member,
+                                  sqlite3_stmt **ret, struct fault *f)
+{
+    if (!store_is_kind(kind) || (member && !is_member(member)))
+        return fault_set(f, ESIGN_E_INTERNAL, "list of %.32s: not a kind and a member", kind);
+    CLEANUP(buf_done) struct buf sql = buf_new(LIST_SQL_MAX);
+    buf_put_fmt(&sql,
+                "SELECT row.id, row.entry_seq, row.body, entry.bytes, entry.leaf "
+                "FROM row LEFT JOIN entry ON entry.seq = row.entry_seq "
+                "WHERE row.kind = '%s' AND row.id > ?1",
+                kind);
+    if (member)
+        buf_put_fmt(&sql,
+                    " AND json_extract(body, '$.%s') = ?3 AND json_type(body, '$.%s') = 'text'",
+                    member, member);
+    buf_put_str(&sql, " ORDER BY row.id LIMIT ?2");
+    const char *text = buf_str(&sql);
+    return text ? store_prepare(db, text, ret, f) : fault_set(f, ESIGN_E_INTERNAL, "out of memory");
+}
+
+static enum esign_rc append_item(sqlite3_stmt *st, const char *kind, json_t *items, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *body = NULL;
+    int64_t seq = 0;
+    enum esign_rc rc = store_read_row(st, kind, &body, &seq, f);
+    if (rc)
+        return rc;
+    json_t *item = json_pack("{s:s, s:I, s:O}", "id", (const char *)sqlite3_column_text(st, 0),
+                             "seq", (json_int_t)seq, "body", body);
+    if (json_array_append_new(items, item) != 0)
+        return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
+    return ESIGN_OK;
+}
+
+enum esign_rc store_list(struct store *s, const char *kind, const char *member, const char *value,
+                         const char *after, size_t limit, json_t **ret, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *items = json_array();
+    CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
+    CLEANUP(sqlite3_finalize_p) sqlite3_stmt *st = NULL;
+    enum esign_rc rc = prepare_list(r->db, kind, member, &st, f);
+    if (rc)
+        return rc;
+    if (!items)
+        return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
+    if (store_bind_text(st, 1, after ? after : "") ||
+        sqlite3_bind_int64(st, 2, (int64_t)(limit < LIST_MAX ? limit : LIST_MAX)) ||
+        (member && store_bind_text(st, 3, value)))
+        return store_fault(r->db, "store: list", f);
+    int step;
+    while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+        rc = append_item(st, kind, items, f);
+        if (rc)
+            return rc;
+    }
+    if (step != SQLITE_DONE)
+        return store_fault(r->db, "store: list", f);
+    *ret = TAKE(items);
+    return ESIGN_OK;
+}
+
+int64_t store_size(struct store *s)
+{
+    return store_writer_size(s->writer);
+}
+
+enum esign_rc store_entry(struct store *s, int64_t seq, struct buf *out, struct fault *f)
+{
+    CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
+    if (sqlite3_bind_int64(r->entry, 1, seq))
+        return store_fault(r->db, "store: read", f);
+    int step = sqlite3_step(r->entry);
+    if (step == SQLITE_DONE && seq >= 0 && seq < store_size(s))
+        return fault_reason(f, ESIGN_E_AUDIT_UNAVAILABLE, "tampered", "audit entry %lld is missing",
+                            (long long)seq);
+    if (step == SQLITE_DONE)
+        return fault_set(f, ESIGN_E_NOT_FOUND, "there is no audit entry %lld", (long long)seq);
+    if (step != SQLITE_ROW)
+        return store_fault(r->db, "store: read", f);
+    struct bytes bytes = store_column(r->entry, 0);
+    enum esign_rc rc = store_check_entry(bytes, store_column(r->entry, 1), seq, NULL, f);
+    if (rc)
+        return rc;
+    buf_put(out, bytes);
+    return buf_ok(out) ? ESIGN_OK
+                       : fault_set(f, ESIGN_E_TOO_LARGE, "the entry does not fit the buffer");
+}
+
+static enum esign_rc read_leaves(struct store_reader *r, int64_t from, int64_t count,
+                                 struct buf *out, struct fault *f)
+{
+    CLEANUP(sqlite3_finalize_p) sqlite3_stmt *st = NULL;
+    enum esign_rc rc = store_prepare(
+        r->db, "SELECT seq, leaf FROM entry WHERE seq >= ?1 AND seq < ?2 ORDER BY seq", &st, f);
+    if (rc)
+        return rc;
+    if (sqlite3_bind_int64(st, 1, from) || sqlite3_bind_int64(st, 2, from + count))
+        return store_fault(r->db, "store: leaves", f);
+    int64_t next = from;
+    int step;
+    while ((step = sqlite3_step(st)) == SQLITE_ROW) {
+        struct bytes leaf = store_column(st, 1);
+        if (sqlite3_column_int64(st, 0) != next || leaf.len != SHA256_LEN)
+            break;
+        buf_put(out, leaf);
+        next++;
+    }
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        return store_fault(r->db, "store: leaves", f);
+    if (next != from + count)
+        return fault_reason(f, ESIGN_E_AUDIT_UNAVAILABLE, "tampered",
+                            "audit entry %lld is missing or has no leaf", (long long)next);
+    return buf_ok(out) ? ESIGN_OK
+                       : fault_set(f, ESIGN_E_TOO_LARGE, "the leaves do not fit the buffer");
+}
+
+enum esign_rc store_leaves(struct store *s, int64_t from, int64_t count, struct buf *out,
+                           struct fault *f)
+{
+    int64_t size = store_size(s);
+    if (from < 0 || count < 0 || count > size || from > size - count)
+        return fault_set(f, ESIGN_E_NOT_FOUND, "the trail has %lld entries", (long long)size);
+    /* In pieces: a long read would keep the writer from reusing the write-ahead log. */
+    while (count > 0) {
+        CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
+        int64_t piece = count < LEAVES_MAX ? count : LEAVES_MAX;
+        enum esign_rc rc = read_leaves(r, from, piece, out, f);
+        if (rc)
+            return rc;
+        from += piece;
+        count -= piece;
+    }
+    return ESIGN_OK;
+}
+
+enum esign_rc store_put_checkpoint(struct store *s, int64_t size, const char *note, struct fault *f)
+{
+    return store_writer_put_checkpoint(s->writer, size, note, f);
+}
+
+static enum esign_rc read_checkpoint(struct store *s, const char *sql, int64_t after,
+                                     struct buf *out, int64_t *ret_size, struct fault *f)
+{
+    CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
+    CLEANUP(sqlite3_finalize_p) sqlite3_stmt *st = NULL;
+    enum esign_rc rc = store_prepare(r->db, sql, &st, f);
+    if (rc)
+        return rc;
+    if (sqlite3_bind_int64(st, 1, after))
+        return store_fault(r->db, "store: checkpoint", f);
+    int step = sqlite3_step(st);
+    if (step == SQLITE_DONE)
+        return fault_set(f, ESIGN_E_NOT_FOUND, "there is no checkpoint");
+    if (step != SQLITE_ROW)
+        return store_fault(r->db, "store: checkpoint", f);
+    buf_put(out, store_column(st, 1));
+    if (!buf_ok(out))
+        return fault_set(f, ESIGN_E_TOO_LARGE, "the checkpoint does not fit the buffer");
+    *ret_size = sqlite3_column_int64(st, 0);
+    return ESIGN_OK;
+}
+
+enum esign_rc store_checkpoint(struct store *s, struct buf *out, int64_t *ret_size, struct fault *f)
+{
+    return read_checkpoint(
+        s, "SELECT size, note FROM checkpoint WHERE size > ?1 ORDER BY size DESC LIMIT 1", -1, out,
+        ret_size, f);
+}
+
+enum esign_rc store_checkpoint_after(struct store *s, int64_t after, struct buf *out,
+                                     int64_t *ret_size, struct fault *f)
+{
+    return read_checkpoint(
+        s, "SELECT size, note FROM checkpoint WHERE size > ?1 ORDER BY size LIMIT 1", after, out,
+        ret_size, f);
+}

@@ -1,0 +1,23 @@
+/* What the files of this folder share about an open store. */
+#pragma once
+
+#include "store/entry.h"
+#include "store/readers.h"
+#include "store/writer.h"
+
+struct store {
+    const struct clock *clock;
+    int lock_fd;
+    struct store_writer *writer;
+    struct store_readers *readers;
+};
+
+/* The row on which st stands (columns as in readers.c), checked against its entry.  ret: the body,
+ * owned by the caller.  Errors as store_get; a broken entry is ESIGN_E_AUDIT_UNAVAILABLE. */
+enum esign_rc store_read_row(sqlite3_stmt *st, const char *kind, json_t **ret, int64_t *ret_seq,
+                             struct fault *f) MUST_CHECK;
+
+/* Whether the entries from (inclusive) to the end fit themselves and the rows.  As store_check,
+ * for the tail only. */
+enum esign_rc store_check_tail(struct store_reader *reader, int64_t from, int64_t size,
+                               int64_t *ret_bad_seq, struct fault *f) MUST_CHECK;

@@ -1,0 +1,219 @@
+#include "store/writer.h"
+
+#include "store/group.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+/* Waits longer than this look at the clock again in between. */
+enum { GROUP_MAX = 256, WAIT_MAX_MS = 60000 };
+
+enum ticket_state { TICKET_WAITING, TICKET_TAKEN, TICKET_DONE };
+
+/* A job in the queue.  It lives on its caller's stack: after DONE is visible (under the mutex) the
+ * writer must not touch it again. */
+struct ticket {
+    struct store_job job;
+    enum ticket_state state;
+    pthread_cond_t done;
+    struct ticket *next;
+};
+
+struct store_writer {
+    struct store_group group; /* the thread's own */
+    const struct clock *clock;
+    _Atomic int64_t size;
+    pthread_t thread;
+    pthread_mutex_t mutex; /* for what follows and the state of every ticket */
+    pthread_cond_t work;
+    struct ticket *first, *last;
+    bool closing;
+};
+
+static size_t take_tickets(struct store_writer *w, struct ticket *ret[GROUP_MAX])
+{
+    size_t count = 0;
+    while (w->first && count < GROUP_MAX) {
+        struct ticket *t = w->first;
+        w->first = t->next;
+        t->state = TICKET_TAKEN;
+        ret[count++] = t;
+    }
+    if (!w->first)
+        w->last = NULL;
+    return count;
+}
+
+static void run_tickets(struct store_writer *w, struct ticket *const *tickets, size_t count)
+{
+    struct store_job *jobs[GROUP_MAX];
+    for (size_t i = 0; i < count; i++)
+        jobs[i] = &tickets[i]->job;
+    store_group_run(&w->group, jobs, count);
+    atomic_store(&w->size, w->group.head.size);
+}
+
+static void *writer_main(void *arg)
+{
+    struct store_writer *w = arg;
+    struct ticket *tickets[GROUP_MAX];
+    (void)pthread_mutex_lock(&w->mutex); /* can't fail: initialised and not recursive */
+    for (;;) {
+        while (!w->first && !w->closing)
+            (void)pthread_cond_wait(&w->work, &w->mutex); /* as above */
+        size_t count = take_tickets(w, tickets);
+        if (count == 0)
+            break;
+        (void)pthread_mutex_unlock(&w->mutex);
+        run_tickets(w, tickets, count);
+        (void)pthread_mutex_lock(&w->mutex);
+        for (size_t i = 0; i < count; i++) {
+            tickets[i]->state = TICKET_DONE;
+            (void)pthread_cond_signal(&tickets[i]->done);
+        }
+    }
+    (void)pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+enum esign_rc store_writer_start(sqlite3 *db, const struct clock *clock,
+                                 const struct store_head *head, struct store_writer **ret,
+                                 struct fault *f)
+{
+    struct store_writer *w = calloc(1, sizeof *w);
+    if (!w) {
+        sqlite3_close(db);
+        return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
+    }
+    enum esign_rc rc = store_group_init(&w->group, db, clock, head, f);
+    if (rc) {
+        free(w);
+        return rc;
+    }
+    w->clock = clock;
+    atomic_init(&w->size, head->size);
+    /* With default attributes these two only fill in a structure. */
+    (void)pthread_mutex_init(&w->mutex, NULL);
+    (void)pthread_cond_init(&w->work, NULL);
+    int error = pthread_create(&w->thread, NULL, writer_main, w);
+    if (error) {
+        store_group_done(&w->group);
+        free(w);
+        return fault_cause(f, ESIGN_E_INTERNAL, (unsigned long)error, "store: no writer thread");
+    }
+    *ret = w;
+    return ESIGN_OK;
+}
+
+void store_writer_stop(struct store_writer *w)
+{
+    if (!w)
+        return;
+    (void)pthread_mutex_lock(&w->mutex);
+    w->closing = true;
+    (void)pthread_cond_signal(&w->work);
+    (void)pthread_mutex_unlock(&w->mutex);
+    (void)pthread_join(w->thread, NULL); /* the thread exists and is joined once */
+    store_group_done(&w->group);
+    (void)pthread_cond_destroy(&w->work);
+    (void)pthread_mutex_destroy(&w->mutex);
+    free(w);
+}
+
+int64_t store_writer_size(struct store_writer *w)
+{
+    return atomic_load(&w->size);
+}
+
+static void enqueue(struct store_writer *w, struct ticket *t)
+{
+    if (w->last)
+        w->last->next = t;
+    else
+        w->first = t;
+    w->last = t;
+    (void)pthread_cond_signal(&w->work);
+}
+
+static void dequeue(struct store_writer *w, const struct ticket *t)
+{
+    struct ticket *before = NULL;
+    for (struct ticket *at = w->first; at != t; at = at->next)
+        before = at;
+    if (before)
+        before->next = t->next;
+    else
+        w->first = t->next;
+    if (w->last == t)
+        w->last = before;
+}
+
+static struct timespec timespec_in(int64_t ms)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* exists on every Linux */
+    int64_t ns = t.tv_nsec + ms % 1000 * 1000000;
+    t.tv_sec += (time_t)(ms / 1000 + ns / 1000000000);
+    t.tv_nsec = (long)(ns % 1000000000);
+    return t;
+}
+
+/* Wait for the end of t, under the mutex.  False: it was still in the queue at the deadline. */
+static bool await_ticket(struct store_writer *w, struct ticket *t, int64_t deadline_at_ms)
+{
+    while (t->state != TICKET_DONE) {
+        int64_t left_ms = deadline_at_ms - clock_mono_ms(w->clock);
+        if (t->state == TICKET_TAKEN) {
+            (void)pthread_cond_wait(&t->done, &w->mutex);
+            continue;
+        }
+        if (left_ms <= 0)
+            return false;
+        struct timespec until = timespec_in(left_ms < WAIT_MAX_MS ? left_ms : WAIT_MAX_MS);
+        (void)pthread_cond_timedwait(&t->done, &w->mutex, &until); /* the loop looks again */
+    }
+    return true;
+}
+
+static enum esign_rc submit(struct store_writer *w, struct ticket *t, int64_t deadline_at_ms,
+                            struct fault *f)
+{
+    pthread_condattr_t attributes;
+    /* These only fill in structures. */
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&t->done, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    (void)pthread_mutex_lock(&w->mutex);
+    enqueue(w, t);
+    bool done = await_ticket(w, t, deadline_at_ms);
+    if (!done)
+        dequeue(w, t);
+    (void)pthread_mutex_unlock(&w->mutex);
+    (void)pthread_cond_destroy(&t->done);
+    if (!done)
+        return fault_set(f, ESIGN_E_DEADLINE, "the audit trail's writer had no time for this");
+    if (t->job.rc && f)
+        *f = t->job.fault;
+    return t->job.rc;
+}
+
+enum esign_rc store_writer_commit(struct store_writer *w, const struct store_change *change,
+                                  const struct store_prepared *prepared, int64_t deadline_at_ms,
+                                  struct store_receipt *ret, struct fault *f)
+{
+    struct ticket t = {.job = {.change = change, .prepared = prepared}};
+    enum esign_rc rc = submit(w, &t, deadline_at_ms, f);
+    if (!rc && ret)
+        *ret = t.job.receipt;
+    return rc;
+}
+
+enum esign_rc store_writer_put_checkpoint(struct store_writer *w, int64_t size, const char *note,
+                                          struct fault *f)
+{
+    struct ticket t = {.job = {.checkpoint_size = size, .checkpoint_note = note}};
+    /* No deadline of its own: the writer never waits for anything but the disk. */
+    return submit(w, &t, INT64_MAX, f);
+}

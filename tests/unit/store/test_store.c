@@ -1,0 +1,373 @@
+#include "store_fixture.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+static void test_store_commit__new_row__can_be_read(void **state)
+{
+    REQ("11.10(e)", "design 7");
+    struct fixture *x = *state;
+    struct store_receipt receipt = {0};
+    assert_int_equal(fixture_commit(x, "signer", "jdoe", "a", -1, &receipt), ESIGN_OK);
+    assert_int_equal(receipt.seq, 0);
+    assert_int_equal(receipt.time_ms, FIXTURE_START_MS);
+    assert_int_equal(store_size(x->store), 1);
+
+    CLEANUP(json_decref_p) json_t *body = NULL;
+    int64_t seq = -1;
+    assert_int_equal(store_get(x->store, "signer", "jdoe", &body, &seq, &x->fault), ESIGN_OK);
+    assert_string_equal(json_str(body, "value"), "a");
+    assert_int_equal(seq, 0);
+}
+
+static void test_store_commit__new_row__entry_has_the_stores_members(void **state)
+{
+    REQ("11.10(e)", "design 7");
+    struct fixture *x = *state;
+    assert_int_equal(fixture_commit(x, "signer", "jdoe", "a", -1, NULL), ESIGN_OK);
+    CLEANUP(buf_done) struct buf bytes = buf_new(STORE_ENTRY_MAX);
+    assert_int_equal(store_entry(x->store, 0, &bytes, &x->fault), ESIGN_OK);
+    CLEANUP(json_decref_p) json_t *entry = NULL;
+    assert_int_equal(json_parse_object(buf_bytes(&bytes), &entry, &x->fault), ESIGN_OK);
+    assert_string_equal(json_str(entry, "time"), "2026-11-18T11:06:40.000Z");
+    assert_int_equal(json_int(entry, "seq", -1), 0);
+    assert_int_equal(json_int(entry, "format", -1), 1);
+    assert_int_equal(strlen(json_str(entry, "offset")), 6);
+    assert_true(strstr(json_str(entry, "clock"), "synchronised") != NULL);
+    assert_int_equal(
+        strlen(json_string_value(json_object_get(json_object_get(entry, "rows"), "signer/jdoe"))),
+        64);
+}
+
+static void test_store_get__unknown__not_found(void **state)
+{
+    REQ("design 7");
+    struct fixture *x = *state;
+    json_t *body = NULL;
+    assert_int_equal(store_get(x->store, "signer", "nobody", &body, NULL, &x->fault),
+                     ESIGN_E_NOT_FOUND);
+    assert_null(body);
+}
+
+static void test_store_commit__guard_moved__conflict_and_nothing_written(void **state)
+{
+    REQ("11.10(e)", "design 3", "design 7");
+    struct fixture *x = *state;
+    assert_int_equal(fixture_commit(x, "signer", "jdoe", "a", -1, NULL), ESIGN_OK);
+    assert_int_equal(fixture_commit(x, "signer", "jdoe", "b", 0, NULL), ESIGN_OK);
+    assert_int_equal(fixture_commit(x, "signer", "jdoe", "c", 0, NULL), ESIGN_E_CONFLICT);
+    assert_string_equal(x->fault.reason, "generation");
+    assert_string_equal(x->fault.field, "signer/jdoe");
+    assert_int_equal(fixture_commit(x, "signer", "jdoe", "c", -1, NULL), ESIGN_E_CONFLICT);
+    assert_int_equal(fixture_commit(x, "signer", "other", "c", 7, NULL), ESIGN_E_CONFLICT);
+    assert_int_equal(store_size(x->store), 2);
+    CLEANUP(json_decref_p) json_t *body = NULL;
+    assert_int_equal(store_get(x->store, "signer", "jdoe", &body, NULL, &x->fault), ESIGN_OK);
+    assert_string_equal(json_str(body, "value"), "b");
+}
+
+static void test_store_commit__misfit_entry__refused(void **state)
+{
+    REQ("11.10(e)");
+    struct fixture *x = *state;
+    static const char *const bad[] = {
+        "{\"action\":\"a\",\"actor\":{},\"object\":\"o\"}",
+        "{\"action\":1,\"actor\":{},\"object\":\"o\",\"result\":\"OK\"}",
+        "{\"action\":\"a\",\"actor\":\"me\",\"object\":\"o\",\"result\":\"OK\"}",
+        "{\"action\":\"a\",\"actor\":{},\"object\":\"o\",\"result\":\"OK\",\"seq\":4}",
+        "{\"action\":\"a\",\"actor\":{},\"object\":\"o\",\"result\":\"OK\",\"colour\":\"red\"}",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        CLEANUP(json_decref_p) json_t *entry = json_loads(bad[i], 0, NULL);
+        struct store_change change = {.entry = entry};
+        assert_int_equal(store_commit(x->store, &change, INT64_MAX, NULL, &x->fault),
+                         ESIGN_E_INTERNAL);
+    }
+    assert_int_equal(store_size(x->store), 0);
+}
+
+static void test_store_commit__entry_over_65535_bytes__too_large(void **state)
+{
+    REQ("design 7");
+    struct fixture *x = *state;
+    CLEANUP(free_p) char *text = calloc(1, STORE_ENTRY_MAX + 1);
+    assert_non_null(text);
+    memset(text, 'x', STORE_ENTRY_MAX);
+    CLEANUP(json_decref_p) json_t *entry = fixture_entry("big");
+    json_object_set_new(entry, "reason", json_string(text));
+    struct store_change change = {.entry = entry};
+    assert_int_equal(store_commit(x->store, &change, INT64_MAX, NULL, &x->fault),
+                     ESIGN_E_TOO_LARGE);
+    text[STORE_ENTRY_MAX - 300] = '\0';
+    json_object_set_new(entry, "reason", json_string(text));
+    assert_int_equal(store_commit(x->store, &change, INT64_MAX, NULL, &x->fault), ESIGN_OK);
+}
+
+static void test_store_commit__deadline_passed__not_written(void **state)
+{
+    REQ("design 2");
+    struct fixture *x = *state;
+    x->mono_ms = 5000;
+    CLEANUP(json_decref_p) json_t *entry = fixture_entry("late");
+    struct store_change change = {.entry = entry};
+    /* The writer may be quicker than the look at the clock; then it is written and said so. */
+    enum esign_rc rc = store_commit(x->store, &change, 4000, NULL, &x->fault);
+    if (rc == ESIGN_E_DEADLINE)
+        assert_int_equal(store_size(x->store), 0);
+    else
+        assert_int_equal(rc, ESIGN_OK);
+}
+
+static void test_store_commit__clock_steps_back__time_does_not(void **state)
+{
+    REQ("11.10(e)");
+    struct fixture *x = *state;
+    struct store_receipt receipt = {0};
+    assert_int_equal(fixture_commit(x, "item", "a", "1", -2, NULL), ESIGN_OK);
+    x->now_ms -= 60000;
+    assert_int_equal(fixture_commit(x, "item", "b", "1", -2, &receipt), ESIGN_OK);
+    assert_int_equal(receipt.time_ms, FIXTURE_START_MS);
+    x->now_ms -= 1;
+    assert_int_equal(fixture_commit(x, "item", "c", "1", -2, NULL), ESIGN_E_CLOCK);
+    fixture_close(x);
+    fixture_open(x);
+    assert_int_equal(fixture_commit(x, "item", "c", "1", -2, NULL), ESIGN_E_CLOCK);
+    x->now_ms = FIXTURE_START_MS + 1;
+    assert_int_equal(fixture_commit(x, "item", "c", "1", -2, NULL), ESIGN_OK);
+}
+
+static void test_store_get__row_edited__tampered(void **state)
+{
+    REQ("11.10(e)", "design 7");
+    struct fixture *x = *state;
+    json_t *body = NULL;
+    fixture_fill(x, 3);
+    fixture_sql(x, "UPDATE row SET body = '{\"value\":\"mine\"}' WHERE id = '001'");
+    assert_int_equal(store_get(x->store, "item", "001", &body, NULL, &x->fault),
+                     ESIGN_E_CRED_STATE);
+    assert_string_equal(x->fault.reason, "tampered");
+    assert_string_equal(x->fault.field, "item/001");
+    assert_int_equal(store_list(x->store, "item", NULL, NULL, NULL, 10, &body, &x->fault),
+                     ESIGN_E_CRED_STATE);
+    fixture_sql(x, "UPDATE row SET entry_seq = 0 WHERE id = '002'");
+    assert_int_equal(store_get(x->store, "item", "002", &body, NULL, &x->fault),
+                     ESIGN_E_CRED_STATE);
+    assert_null(body);
+}
+
+static void test_store_get__entry_edited__trail_is_tampered(void **state)
+{
+    REQ("11.10(e)", "design 7");
+    struct fixture *x = *state;
+    json_t *body = NULL;
+    fixture_fill(x, 2);
+    fixture_sql(x, "UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), 'OK', "
+                   "'KO') AS BLOB) WHERE seq = 0; DELETE FROM entry WHERE seq = 1");
+    assert_int_equal(store_get(x->store, "item", "000", &body, NULL, &x->fault),
+                     ESIGN_E_AUDIT_UNAVAILABLE);
+    assert_string_equal(x->fault.reason, "tampered");
+    assert_int_equal(store_get(x->store, "item", "001", &body, NULL, &x->fault),
+                     ESIGN_E_AUDIT_UNAVAILABLE);
+    assert_string_equal(x->fault.reason, "tampered");
+    CLEANUP(buf_done) struct buf bytes = buf_new(STORE_ENTRY_MAX);
+    assert_int_equal(store_entry(x->store, 0, &bytes, &x->fault), ESIGN_E_AUDIT_UNAVAILABLE);
+    assert_int_equal(store_entry(x->store, 1, &bytes, &x->fault), ESIGN_E_AUDIT_UNAVAILABLE);
+    assert_int_equal(store_entry(x->store, 2, &bytes, &x->fault), ESIGN_E_NOT_FOUND);
+}
+
+static void commit_body(struct fixture *x, const char *kind, const char *id, json_t *body)
+{
+    CLEANUP(json_decref_p) json_t *entry = fixture_entry(id);
+    CLEANUP(json_decref_p) json_t *owned = body;
+    struct store_change change = {.entry = entry, .rows = {{kind, id, owned}}, .row_count = 1};
+    assert_int_equal(store_commit(x->store, &change, INT64_MAX, NULL, &x->fault), ESIGN_OK);
+}
+
+static void test_store_list__by_member__in_order_of_id_and_in_pages(void **state)
+{
+    REQ("design 7");
+    struct fixture *x = *state;
+    commit_body(x, "ticket", "T-3", json_pack("{s:s}", "state", "ready"));
+    commit_body(x, "ticket", "T-1", json_pack("{s:s}", "state", "ready"));
+    commit_body(x, "ticket", "T-2", json_pack("{s:s}", "state", "signed"));
+    commit_body(x, "ticket", "T-4", json_pack("{s:i}", "state", 5));
+    commit_body(x, "tickets", "T-5", json_pack("{s:s}", "state", "ready"));
+    CLEANUP(json_decref_p) json_t *page = NULL;
+    assert_int_equal(store_list(x->store, "ticket", "state", "ready", NULL, 1, &page, &x->fault),
+                     ESIGN_OK);
+    assert_int_equal(json_array_size(page), 1);
+    assert_string_equal(json_str(json_array_get(page, 0), "id"), "T-1");
+    assert_int_equal(json_int(json_array_get(page, 0), "seq", -1), 1);
+    assert_string_equal(json_str(json_array_get(page, 0), "body.state"), "ready");
+    CLEANUP(json_decref_p) json_t *next = NULL;
+    assert_int_equal(store_list(x->store, "ticket", "state", "ready", "T-1", 9, &next, &x->fault),
+                     ESIGN_OK);
+    assert_int_equal(json_array_size(next), 1);
+    assert_string_equal(json_str(json_array_get(next, 0), "id"), "T-3");
+    CLEANUP(json_decref_p) json_t *number = NULL;
+    assert_int_equal(store_list(x->store, "ticket", "state", "5", NULL, 9, &number, &x->fault),
+                     ESIGN_OK);
+    assert_int_equal(json_array_size(number), 0);
+    CLEANUP(json_decref_p) json_t *all = NULL;
+    assert_int_equal(store_list(x->store, "ticket", NULL, NULL, NULL, 9, &all, &x->fault),
+                     ESIGN_OK);
+    assert_int_equal(json_array_size(all), 4);
+}
+
+static void test_store_list__unchecked_words__refused(void **state)
+{
+    REQ("design 7");
+    struct fixture *x = *state;
+    json_t *page = NULL;
+    assert_int_equal(store_list(x->store, "a' OR 1", NULL, NULL, NULL, 1, &page, &x->fault),
+                     ESIGN_E_INTERNAL);
+    assert_int_equal(store_list(x->store, "a", "b') = 1 --", "c", NULL, 1, &page, &x->fault),
+                     ESIGN_E_INTERNAL);
+}
+
+static void test_store_open__second_opener__conflict(void **state)
+{
+    REQ("design 7");
+    struct fixture *x = *state;
+    struct store *second = NULL;
+    assert_int_equal(store_open(x->path, &x->clock, &second, &x->fault), ESIGN_E_CONFLICT);
+    assert_int_equal(fixture_commit(x, "item", "a", "1", -2, NULL), ESIGN_OK);
+    fixture_close(x);
+    fixture_open(x);
+    assert_int_equal(store_size(x->store), 1);
+}
+
+static void test_store_open__new_file__private(void **state)
+{
+    REQ("11.10(d)", "design 7");
+    struct fixture *x = *state;
+    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char path[128];
+        struct stat st;
+        (void)snprintf(path, sizeof path, "%s%s", x->path, suffixes[i]);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+    }
+}
+
+static void test_store_put_checkpoint__several__newest_and_in_order(void **state)
+{
+    REQ("design 7");
+    struct fixture *x = *state;
+    CLEANUP(buf_done) struct buf note = buf_new(100);
+    int64_t size = -1;
+    assert_int_equal(store_checkpoint(x->store, &note, &size, &x->fault), ESIGN_E_NOT_FOUND);
+    assert_int_equal(store_put_checkpoint(x->store, 0, "zero", &x->fault), ESIGN_OK);
+    fixture_fill(x, 2);
+    assert_int_equal(store_put_checkpoint(x->store, 2, "two", &x->fault), ESIGN_OK);
+    assert_int_equal(store_put_checkpoint(x->store, 2, "again", &x->fault), ESIGN_OK);
+    assert_int_equal(store_checkpoint(x->store, &note, &size, &x->fault), ESIGN_OK);
+    assert_int_equal(size, 2);
+    assert_string_equal(buf_str(&note), "again");
+    buf_clear(&note);
+    assert_int_equal(store_checkpoint_after(x->store, -1, &note, &size, &x->fault), ESIGN_OK);
+    assert_int_equal(size, 0);
+    assert_string_equal(buf_str(&note), "zero");
+    assert_int_equal(store_checkpoint_after(x->store, 2, &note, &size, &x->fault),
+                     ESIGN_E_NOT_FOUND);
+    assert_int_equal(store_size(x->store), 2);
+}
+
+enum { THREADS = 8, PER_THREAD = 200 };
+
+struct thread_case {
+    struct fixture *x;
+    int number;
+    int done;
+    int refused;
+};
+
+/* Everybody writes a row of their own and fights for one in common. */
+static void *thread_main(void *arg)
+{
+    struct thread_case *t = arg;
+    for (int i = 0; i < PER_THREAD; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "%d-%d", t->number, i);
+        CLEANUP(json_decref_p) json_t *entry = fixture_entry(id);
+        CLEANUP(json_decref_p) json_t *body = json_pack("{s:i}", "by", t->number);
+        json_t *seen = NULL;
+        int64_t seq = -1;
+        struct fault f;
+        if (store_get(t->x->store, "item", "common", &seen, &seq, &f) == ESIGN_OK)
+            json_decref(seen);
+        struct store_change change = {.entry = entry,
+                                      .rows = {{"item", id, body}, {"item", "common", body}},
+                                      .row_count = 2,
+                                      .guards = {{"item", "common", seq}, {"item", id, -1}},
+                                      .guard_count = 2};
+        struct store_receipt receipt;
+        switch (store_commit(t->x->store, &change, INT64_MAX, &receipt, &f)) {
+        case ESIGN_OK:
+            t->done++;
+            break;
+        case ESIGN_E_CONFLICT:
+            t->refused++;
+            break;
+        default:
+            return NULL;
+        }
+    }
+    return t;
+}
+
+static void test_store_commit__8_threads_one_guard__refused_ones_harm_nobody(void **state)
+{
+    REQ("11.10(e)", "design 7");
+    struct fixture *x = *state;
+    pthread_t threads[THREADS];
+    struct thread_case cases[THREADS] = {0};
+    int done = 0;
+    int refused = 0;
+    for (int i = 0; i < THREADS; i++) {
+        cases[i] = (struct thread_case){.x = x, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, thread_main, &cases[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *result = NULL;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_non_null(result);
+        done += cases[i].done;
+        refused += cases[i].refused;
+    }
+    assert_int_equal(done + refused, THREADS * PER_THREAD);
+    assert_int_equal(store_size(x->store), done);
+    CLEANUP(json_decref_p) json_t *rows = NULL;
+    assert_int_equal(store_list(x->store, "item", NULL, NULL, NULL, 1000, &rows, &x->fault),
+                     ESIGN_OK);
+    assert_int_equal(json_array_size(rows), done + 1 < 1000 ? done + 1 : 1000);
+    int64_t bad_seq = 0;
+    assert_int_equal(store_check(x->store, &bad_seq, &x->fault), ESIGN_OK);
+    assert_int_equal(bad_seq, -1);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_store_commit__new_row__can_be_read),
+        CASE(test_store_commit__new_row__entry_has_the_stores_members),
+        CASE(test_store_get__unknown__not_found),
+        CASE(test_store_commit__guard_moved__conflict_and_nothing_written),
+        CASE(test_store_commit__misfit_entry__refused),
+        CASE(test_store_commit__entry_over_65535_bytes__too_large),
+        CASE(test_store_commit__deadline_passed__not_written),
+        CASE(test_store_commit__clock_steps_back__time_does_not),
+        CASE(test_store_get__row_edited__tampered),
+        CASE(test_store_get__entry_edited__trail_is_tampered),
+        CASE(test_store_list__by_member__in_order_of_id_and_in_pages),
+        CASE(test_store_list__unchecked_words__refused),
+        CASE(test_store_open__second_opener__conflict),
+        CASE(test_store_open__new_file__private),
+        CASE(test_store_put_checkpoint__several__newest_and_in_order),
+        CASE(test_store_commit__8_threads_one_guard__refused_ones_harm_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
