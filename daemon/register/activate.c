@@ -1,0 +1,271 @@
+/* A new signer sets the password in person; key and certificate are made. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "register/register_internal.h"
+
+/* One activation. */
+struct activate_job {
+    struct site *site;
+    const struct register_origin *origin;
+    const struct register_activation *a;
+    json_t *signer, *secret, *statement, *policy;
+    int64_t signer_seq, secret_seq;
+    const char *signer_id;
+    enum token_algorithm algorithm;
+    uint8_t key_id[TOKEN_KEY_ID_LEN];
+    char key_hex[2 * TOKEN_KEY_ID_LEN + 1];
+    char phc[HASH_PHC_MAX];
+    struct buf spki, certificate;
+};
+
+static void activate_done(struct activate_job *j)
+{
+    json_decref(j->signer);
+    json_decref(j->secret);
+    json_decref(j->statement);
+    json_decref(j->policy);
+    buf_done(&j->spki);
+    buf_done(&j->certificate);
+}
+
+static struct audit_act activate_act(const struct activate_job *j, const char *action,
+                                     const char *object)
+{
+    return (struct audit_act){.action = action,
+                              .object = object,
+                              .actor = {j->signer_id, json_str(j->signer, "user_id"), "signer", 0},
+                              .application = j->origin->application,
+                              .terminal = j->origin->terminal};
+}
+
+static enum esign_rc activate_find(struct activate_job *j, struct fault *f)
+{
+    struct store *store = site_store(j->site);
+    enum esign_rc rc = authn_find_signer(store, j->a->user_id, &j->signer, &j->signer_seq, f);
+
+    if (rc == ESIGN_E_NOT_FOUND)
+        return fault_set(f, ESIGN_E_AUTH_FAILED, "the code or the one-time secret is wrong");
+    if (rc != ESIGN_OK)
+        return rc;
+    j->signer_id = json_str(j->signer, "signer_id");
+    const char *state = json_str(j->signer, "state");
+    if (strcmp(state, "proofed") == 0)
+        return fault_reason(f, ESIGN_E_SIGNER_STATE, "draft",
+                            "nothing is issued before a second officer has approved the evidence");
+    if (strcmp(state, "approved") != 0)
+        return fault_reason(f, ESIGN_E_SIGNER_STATE, state, "the signer is %s", state);
+    rc = store_get(store, "secret", j->signer_id, &j->secret, &j->secret_seq, f);
+    if (rc == ESIGN_OK)
+        rc = site_policy(j->site, &j->policy, NULL, f);
+    if (rc == ESIGN_OK)
+        rc = store_get(store, "statement", "statement", &j->statement, NULL, f);
+    return rc;
+}
+
+static bool activate_code_is(const json_t *secret, const char *member, const struct secret *code)
+{
+    char hash[2 * SHA256_LEN + 1];
+
+    register_code_hash(secret_bytes(code), hash);
+    return strcmp(hash, json_str(secret, member)) ==
+           0; /* hashes: timing tells nothing of the code */
+}
+
+static enum esign_rc activate_refuse(struct activate_job *j, struct fault *f)
+{
+    char object[80];
+    struct store_change change = {0};
+    struct store_receipt receipt;
+
+    (void)snprintf(object, sizeof(object), "signer/%s", j->signer_id);
+    struct audit_act act = {.action = "signer.activate",
+                            .object = object,
+                            .result = ESIGN_E_AUTH_FAILED,
+                            .application = j->origin->application,
+                            .terminal = j->origin->terminal};
+    enum esign_rc rc = site_commit(j->site, &act, &change, j->origin->deadline_at_ms, &receipt, f);
+    return rc != ESIGN_OK
+               ? rc
+               : fault_set(f, ESIGN_E_AUTH_FAILED, "the code or the one-time secret is wrong");
+}
+
+static enum esign_rc activate_check(struct activate_job *j, struct fault *f)
+{
+    const struct register_activation *a = j->a;
+    int64_t now_ms = clock_now_ms(site_clock(j->site));
+
+    if (!activate_code_is(j->secret, "receipt_hash", a->receipt) ||
+        !activate_code_is(j->secret, "half_hash", a->half) ||
+        strcmp(json_str(j->secret, "state"), "issued") != 0)
+        return activate_refuse(j, f);
+    if (now_ms >= json_int(j->secret, "expires_ms", 0))
+        return fault_reason(f, ESIGN_E_CRED_STATE, "expired", "the one-time secret has expired");
+    if (strcmp(json_str(j->statement, "code"), a->statement_code) != 0 ||
+        json_int(j->statement, "version", 0) != a->statement_version)
+        return fault_reason(f, ESIGN_E_SIGNER_STATE, "statement_pending",
+                            "the statement in force is %s version %lld",
+                            json_str(j->statement, "code"),
+                            (long long)json_int(j->statement, "version", 0));
+    return authn_password_check(a->password, json_str(j->signer, "user_id"),
+                                json_int(j->policy, "password.min_chars", 15), f);
+}
+
+/* The algorithm: asked for or the token's, and in policy. */
+static enum esign_rc activate_algorithm(struct activate_job *j, struct fault *f)
+{
+    const json_t *allowed = json_object_get(j->policy, "signer_algorithms");
+    const char *name = j->a->algorithm ? j->a->algorithm
+                                       : token_algorithm_name(site_algorithm(j->site, SITE_SIGNER));
+
+    j->algorithm = token_algorithm_by_name(name);
+    for (size_t i = 0; j->algorithm && i < json_array_size(allowed); i++)
+        if (strcmp(json_string_value(json_array_get(allowed, i)), name) == 0)
+            return ESIGN_OK;
+    return fault_field(f, ESIGN_E_POLICY, "algorithm",
+                       "the policy does not allow keys of this kind");
+}
+
+/* The key is announced in the trail before it exists, so that none is on the token unknown. */
+static enum esign_rc activate_announce(struct activate_job *j, struct fault *f)
+{
+    char object[80];
+    struct store_change change = {0};
+    struct store_receipt receipt;
+    CLEANUP(json_decref_p)
+    json_t *new_value = json_pack("{s:s, s:s}", "algorithm", token_algorithm_name(j->algorithm),
+                                  "token", token_name(site_token(j->site, SITE_SIGNER)));
+
+    bytes_random(j->key_id, sizeof(j->key_id));
+    encode_hex(bytes_of(j->key_id, sizeof(j->key_id)), j->key_hex);
+    (void)snprintf(object, sizeof(object), "key/%s", j->key_hex);
+    struct audit_act act = activate_act(j, "key.generate", object);
+    act.new_value = new_value;
+    return site_commit(j->site, &act, &change, j->origin->deadline_at_ms, &receipt, f);
+}
+
+static enum esign_rc activate_key(struct activate_job *j, struct fault *f)
+{
+    int64_t deadline = site_token_deadline(j->site, SITE_SIGNER, j->origin->deadline_at_ms);
+
+    return token_generate(site_token(j->site, SITE_SIGNER), j->algorithm, j->key_id,
+                          json_str(j->signer, "user_id"), deadline, &j->spki, f);
+}
+
+static enum esign_rc activate_certificate(struct activate_job *j, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf ca_spki = buf_new(TOKEN_SPKI_MAX);
+    CLEANUP(buf_done) struct buf ca_cert = buf_new(SITE_CERT_MAX);
+    CLEANUP(json_decref_p) json_t *site_row = NULL;
+    struct ca_key ca = {0};
+    int64_t now_ms = clock_now_ms(site_clock(j->site));
+    enum esign_rc rc = site_ca(j->site, &ca, &ca_spki, &ca_cert, f);
+
+    if (rc == ESIGN_OK)
+        rc = store_get(site_store(j->site), "site", "site", &site_row, NULL, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    int64_t days = json_int(j->policy, "certificate.signer_days", 1095);
+    const struct ca_certificate wanted = {
+        .subject_spki = buf_bytes(&j->spki),
+        .common_name = json_str(j->signer, "printed_name"),
+        .user_id = json_str(j->signer, "user_id"),
+        .signer_id = j->signer_id,
+        .organisation = json_str(site_row, "organisation"),
+        .not_before_ms = now_ms,
+        .not_after_ms = now_ms + days * 24 * 3600 * 1000,
+    };
+    return ca_issue(&ca, buf_bytes(&ca_cert), &wanted,
+                    site_token_deadline(j->site, SITE_CA, j->origin->deadline_at_ms),
+                    &j->certificate, f);
+}
+
+static enum esign_rc activate_update_signer(struct activate_job *j, struct fault *f)
+{
+    char at[CLOCK_TEXT];
+
+    clock_format_utc(clock_now_ms(site_clock(j->site)), at);
+    json_t *accepted =
+        json_pack("{s:s, s:I, s:s}", "code", json_str(j->statement, "code"), "version",
+                  (json_int_t)json_int(j->statement, "version", 0), "accepted", at);
+    if (json_object_set_new(j->signer, "state", json_string("active")) ||
+        json_object_set_new(j->signer, "activated", json_string(at)) ||
+        json_object_set_new(j->signer, "statement", accepted) ||
+        json_object_set_new(j->signer, "key", json_string(j->key_hex)) ||
+        json_object_set_new(j->signer, "custody", json_string("K1")) ||
+        json_object_set_new(j->secret, "state", json_string("used")))
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a signer");
+    return ESIGN_OK;
+}
+
+static enum esign_rc activate_commit(struct activate_job *j, struct fault *f)
+{
+    char object[80], at[CLOCK_TEXT];
+    struct store_change change = {0};
+    struct store_receipt receipt;
+    enum esign_rc rc = activate_update_signer(j, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    clock_format_utc(clock_now_ms(site_clock(j->site)), at);
+    CLEANUP(json_decref_p)
+    json_t *credential = json_pack("{s:s, s:s, s:s, s:s}", "signer_id", j->signer_id, "state",
+                                   "active", "phc", j->phc, "changed", at);
+    CLEANUP(json_decref_p)
+    json_t *key = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "key", j->key_hex, "signer_id", j->signer_id,
+        "token", token_name(site_token(j->site, SITE_SIGNER)), "algorithm",
+        token_algorithm_name(j->algorithm), "custody", "K1", "created", at, "spki",
+        site_encode(buf_bytes(&j->spki)), "certificate", site_encode(buf_bytes(&j->certificate)));
+    CLEANUP(json_decref_p)
+    json_t *attempt = json_pack("{s:s, s:i}", "signer_id", j->signer_id, "failures", 0);
+    CLEANUP(json_decref_p)
+    json_t *new_value = json_pack("{s:s, s:s, s:O*}", "state", "active", "key", j->key_hex,
+                                  "statement", json_object_get(j->signer, "statement"));
+    site_put(&change, "signer", j->signer_id, j->signer);
+    site_put(&change, "secret", j->signer_id, j->secret);
+    site_put(&change, "credential", j->signer_id, credential);
+    site_put(&change, "key", j->key_hex, key);
+    site_put(&change, "attempt", j->signer_id, attempt);
+    site_guard(&change, "signer", j->signer_id, j->signer_seq);
+    site_guard(&change, "secret", j->signer_id, j->secret_seq);
+    (void)snprintf(object, sizeof(object), "signer/%s", j->signer_id);
+    struct audit_act act = activate_act(j, "signer.activate", object);
+    act.new_value = new_value;
+    return site_commit(j->site, &act, &change, j->origin->deadline_at_ms, &receipt, f);
+}
+
+enum esign_rc register_activate(struct site *s, const struct register_origin *origin,
+                                const struct register_activation *a, json_t **ret, struct fault *f)
+{
+    CLEANUP(activate_done)
+    struct activate_job j = {.site = s,
+                             .origin = origin,
+                             .a = a,
+                             .spki = buf_new(TOKEN_SPKI_MAX),
+                             .certificate = buf_new(SITE_CERT_MAX)};
+    enum esign_rc rc = activate_find(&j, f);
+
+    if (rc == ESIGN_OK)
+        rc = activate_check(&j, f);
+    if (rc == ESIGN_OK)
+        rc = activate_algorithm(&j, f);
+    if (rc == ESIGN_OK)
+        rc = hash_make(site_hash(s), a->password, origin->deadline_at_ms, j.phc, f);
+    if (rc == ESIGN_OK)
+        rc = activate_announce(&j, f);
+    if (rc == ESIGN_OK)
+        rc = activate_key(&j, f);
+    if (rc == ESIGN_OK)
+        rc = activate_certificate(&j, f);
+    if (rc == ESIGN_OK)
+        rc = activate_commit(&j, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    site_checkpoint_now(s);
+    *ret = register_signer_view(s, j.signer);
+    return *ret ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
+}

@@ -1,0 +1,164 @@
+/* Evidence of a person's identity, and the small helpers of the register's rows. */
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/encode.h"
+#include "register/register_internal.h"
+
+enum { EVIDENCE_NUMBER_MAX = 64, EVIDENCE_TEXT_MAX = 200 };
+
+static const struct json_field evidence_fields[] = {
+    {"method", JSON_FIELD_STR, true, 16},
+    {"document_type", JSON_FIELD_STR, true, EVIDENCE_NUMBER_MAX},
+    {"issuer", JSON_FIELD_STR, true, EVIDENCE_TEXT_MAX},
+    {"number", JSON_FIELD_STR, true, EVIDENCE_NUMBER_MAX},
+    {"seen", JSON_FIELD_STR, true, 10},
+    {"note", JSON_FIELD_STR, false, EVIDENCE_TEXT_MAX},
+};
+
+static enum esign_rc evidence_check(const json_t *evidence, const char *field, struct fault *f)
+{
+    static const char *const methods[] = {"in-person", "remote", "transferred"};
+    static const char *const lines[] = {"document_type", "issuer", "number"};
+    char text[CLOCK_TEXT];
+    int64_t at_ms = 0;
+    bool known = false;
+    enum esign_rc rc = json_check(evidence, field, evidence_fields,
+                                  sizeof(evidence_fields) / sizeof(evidence_fields[0]), f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+        known = known || strcmp(methods[i], json_str(evidence, "method")) == 0;
+    if (!known)
+        return fault_field(f, ESIGN_E_PROTO, "evidence.method",
+                           "the method is in-person, remote or transferred");
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        if (!text_is_line(json_str(evidence, lines[i]), EVIDENCE_TEXT_MAX))
+            return fault_field(f, ESIGN_E_PROTO, lines[i], "%s must be a line of text", lines[i]);
+    (void)snprintf(text, sizeof(text), "%sT00:00:00.000Z", json_str(evidence, "seen"));
+    if (clock_parse_utc(text, &at_ms) != ESIGN_OK)
+        return fault_field(f, ESIGN_E_PROTO, "evidence.seen", "the date is written YYYY-MM-DD");
+    return ESIGN_OK;
+}
+
+/* HMAC over type, issuer and number, so that the same document is recognised but not readable. */
+static enum esign_rc evidence_hash(const json_t *evidence, struct bytes key,
+                                   char ret[2 * SHA256_LEN + 1], struct fault *f)
+{
+    CLEANUP(buf_done) struct buf text = buf_new(1024);
+    uint8_t mac[SHA256_LEN];
+    unsigned len = 0;
+
+    buf_put_blob(&text, bytes_of_str(json_str(evidence, "document_type")));
+    buf_put_blob(&text, bytes_of_str(json_str(evidence, "issuer")));
+    buf_put_blob(&text, bytes_of_str(json_str(evidence, "number")));
+    if (!buf_ok(&text) ||
+        !HMAC(EVP_sha256(), key.data, (int)key.len, text.data, text.len, mac, &len))
+        return fault_set(f, ESIGN_E_INTERNAL, "the evidence can't be hashed");
+    encode_hex(bytes_of(mac, sizeof(mac)), ret);
+    return ESIGN_OK;
+}
+
+enum esign_rc register_evidence(const json_t *evidence, const char *field, struct bytes key,
+                                const char *checked_by, json_t **ret, struct fault *f)
+{
+    char hash[2 * SHA256_LEN + 1];
+    enum esign_rc rc = evidence_check(evidence, field, f);
+
+    if (rc == ESIGN_OK)
+        rc = evidence_hash(evidence, key, hash, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    const char *number = json_str(evidence, "number");
+    size_t len = strlen(number);
+    json_t *stored = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*}", "method",
+                               json_str(evidence, "method"), "document_type",
+                               json_str(evidence, "document_type"), "issuer",
+                               json_str(evidence, "issuer"), "number_hash", hash, "number_end",
+                               len > 8 ? number + len - 4 : "", "seen", json_str(evidence, "seen"),
+                               "checked_by", checked_by, "note", json_str(evidence, "note"));
+    if (!stored) /* the last four bytes may cut a character in half */
+        return fault_field(f, ESIGN_E_PROTO, "evidence.number",
+                           "the number must end in plain characters");
+    *ret = stored;
+    return ESIGN_OK;
+}
+
+enum esign_rc register_evidence_key(struct site *s, struct buf *ret, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *row = NULL;
+    enum esign_rc rc = store_get(site_store(s), "site", "site", &row, NULL, f);
+
+    return rc == ESIGN_OK ? site_decode(row, "evidence_key", ret, f) : rc;
+}
+
+enum esign_rc register_check_names(const json_t *params, const char *prefix, struct fault *f)
+{
+    const char *user_id = json_str(params, "user_id"), *name = json_str(params, "printed_name");
+
+    if (!text_is_id(user_id, 64))
+        return fault_field(f, ESIGN_E_PROTO, "user_id",
+                           "%s the code is 1 to 64 letters, digits, '.', '_' or '-'", prefix);
+    if (!text_is_line(name, 64))
+        return fault_field(f, ESIGN_E_PROTO, "printed_name",
+                           "%s the name is a line of at most 64 bytes", prefix);
+    if (strcmp(user_id, name) == 0)
+        return fault_field(f, ESIGN_E_PROTO, "printed_name",
+                           "%s the printed name must not be the identification code", prefix);
+    if (!text_is_line(json_str(params, "title"), 64))
+        return fault_field(f, ESIGN_E_PROTO, "title", "%s the title is a line of at most 64 bytes",
+                           prefix);
+    return ESIGN_OK;
+}
+
+json_t *register_keep(json_t *bag, json_t *value)
+{
+    return value && json_array_append_new(bag, value) == 0 ? value : NULL;
+}
+
+enum esign_rc register_used(enum esign_rc rc, struct fault *f)
+{
+    if (rc != ESIGN_E_CONFLICT || strcmp(f->reason, "generation") != 0)
+        return rc;
+    if (strncmp(f->field, "userid/", 7) == 0)
+        return fault_field(f, ESIGN_E_ID_USED, "user_id",
+                           "this identification code was used before and is never given again");
+    if (strncmp(f->field, "evidence/", 9) == 0)
+        return fault_field(f, ESIGN_E_ID_USED, "evidence.number",
+                           "another signer was enrolled with this evidence");
+    if (strncmp(f->field, "application/", 12) == 0 || strncmp(f->field, "terminal/", 9) == 0)
+        return fault_field(f, ESIGN_E_ID_USED, "id", "this id was used before");
+    if (strncmp(f->field, "peer/", 5) == 0)
+        return fault_field(f, ESIGN_E_ID_USED, "uid", "this uid or gid is registered already");
+    return rc;
+}
+
+void register_code_hash(struct bytes code, char ret_hash[2 * SHA256_LEN + 1])
+{
+    uint8_t hash[SHA256_LEN];
+
+    /* 100 random bits need no slow hash */
+    bytes_sha256(bytes_of_str("esignd one-time code\n"), code, hash);
+    encode_hex(bytes_of(hash, sizeof(hash)), ret_hash);
+}
+
+void register_code_new(char ret_code[REGISTER_CODE_MAX], char ret_hash[2 * SHA256_LEN + 1])
+{
+    static const char alphabet[] =
+        "abcdefghjkmnpqrstuvwxyz023456789"; /* nothing that looks alike */
+    uint8_t random[20];
+    size_t at = 0;
+
+    bytes_random(random, sizeof(random));
+    for (size_t i = 0; i < sizeof(random); i++) {
+        if (i > 0 && i % 4 == 0)
+            ret_code[at++] = '-';
+        ret_code[at++] = alphabet[random[i] & 31];
+    }
+    ret_code[at] = '\0';
+    explicit_bzero(random, sizeof(random));
+    register_code_hash(bytes_of_str(ret_code), ret_hash);
+}

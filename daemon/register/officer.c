@@ -1,0 +1,60 @@
+/* Officers: components proved at every administrative action, refusals in the trail. */
+#include <stdio.h>
+
+#include "authz/authz.h"
+#include "base/cleanup.h"
+#include "register/register_internal.h"
+
+enum esign_rc register_refused(struct site *s, const struct register_origin *origin,
+                               const struct authn_person *person, const char *action,
+                               const char *object, struct fault *f)
+{
+    struct store_change change = {0};
+    struct store_receipt receipt;
+    struct fault refused = *f;
+    const struct audit_act act = {.action = action,
+                                  .object = object,
+                                  .result = refused.rc,
+                                  .result_reason = refused.reason,
+                                  .actor = {person->signer_id, person->user_id, "signer", 0},
+                                  .application = origin->application,
+                                  .terminal = origin->terminal};
+
+    site_put(&change, "attempt", person->signer_id, person->attempt);
+    enum esign_rc rc = site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    *f = refused;
+    return refused.rc;
+}
+
+enum esign_rc register_officer(struct site *s, const struct register_origin *origin,
+                               const char *user_id, const struct secret *password, const char *role,
+                               const char *role2, struct authn_person *ret, struct fault *f)
+{
+    CLEANUP(authn_person_done) struct authn_person person = {0};
+    CLEANUP(json_decref_p) json_t *policy = NULL;
+    char object[80];
+    enum esign_rc rc = site_policy(s, &policy, NULL, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    const struct authn_claim claim = {user_id,
+                                      password,
+                                      origin->application,
+                                      origin->terminal,
+                                      json_int(policy, "auth.lock_after", 5),
+                                      origin->deadline_at_ms};
+    rc = authn_components(site_store(s), site_hash(s), &claim, &person, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    if (!authz_has_role(person.signer, role) && !(role2 && authz_has_role(person.signer, role2))) {
+        (void)snprintf(object, sizeof(object), "signer/%s", person.signer_id);
+        (void)fault_reason(f, ESIGN_E_AUTHZ, role, "this needs the role %s",
+                           role); /* entered below */
+        return register_refused(s, origin, &person, "role.refused", object, f);
+    }
+    *ret = person;
+    person = (struct authn_person){0};
+    return ESIGN_OK;
+}

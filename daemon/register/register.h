@@ -1,0 +1,85 @@
+/* The register: people who sign, officers, applications and terminals; who asked, who approved.
+ *
+ * Giving power needs two persons (an approval); taking it away needs one and works at once.
+ * Source: 21 CFR 11.100, 11.200(a)(3), 11.300; requirements 1.6 and 3.2. */
+#pragma once
+
+#include "authn/components.h"
+#include "site/site.h"
+
+/* Where an act comes from and until when it must be done. */
+struct register_origin {
+    const char *application, *terminal; /* either may be NULL */
+    int64_t deadline_at_ms;             /* monotonic */
+};
+
+/* Prove a person's components for an administrative action and that the person has one of the roles
+ * (role2 may be NULL).  Every refusal is in the trail.  ret: authn_person_done() it.
+ * ESIGN_E_AUTHZ and all of authn_components().  Source: 21 CFR 11.10(g). */
+enum esign_rc register_officer(struct site *s, const struct register_origin *origin,
+                               const char *user_id, const struct secret *password, const char *role,
+                               const char *role2, struct authn_person *ret,
+                               struct fault *f) MUST_CHECK;
+
+/* Enter that a person's act was refused for *f (left as it is), and settle the counter of failures:
+ * the components were right.  action: what was tried.  Returns f->rc, or why the entry can't be
+ * written. */
+enum esign_rc register_refused(struct site *s, const struct register_origin *origin,
+                               const struct authn_person *person, const char *action,
+                               const char *object, struct fault *f) MUST_CHECK;
+
+/* ---- first start (init.c) */
+
+/* Make keys and CA, enter policy, meanings, statement and plans from the policy directory, enrol
+ * the officers, register the first terminal.  body: checked members organisation, ca_name,
+ * officers, terminal.  ret: the reply.  ESIGN_E_CONFLICT: done before; ESIGN_E_POLICY: fewer than
+ * two officers, unusable policy.  Source: requirements 5.10. */
+enum esign_rc register_init(struct site *s, const json_t *body,
+                            const struct register_origin *origin, json_t **ret,
+                            struct fault *f) MUST_CHECK;
+
+/* ---- actions of two persons (approval.c) */
+
+/* Ask for an action ("signer.enroll", "application.add", "terminal.add").  officer: has proved the
+ * components.  ret: {"approval", "state", "action", "object", "receipt"?}. */
+enum esign_rc register_request(struct site *s, const struct register_origin *origin,
+                               const struct authn_person *officer, const char *action,
+                               const json_t *params, const char *reason, json_t **ret,
+                               struct fault *f) MUST_CHECK;
+
+/* Approve or decline it as another person.  ret: {"approval", "state", "object", "secret"?}.
+ * ESIGN_E_DUAL_SELF, ESIGN_E_CONFLICT: decided before.  Source: 21 CFR 11.200(a)(3). */
+enum esign_rc register_decide(struct site *s, const struct register_origin *origin,
+                              const struct authn_person *officer, const char *approval_id,
+                              bool approve, const char *reason, json_t **ret,
+                              struct fault *f) MUST_CHECK;
+
+/* ---- signers (activate.c, state.c) */
+
+/* The new signer, in person: both halves of the one-time secret, the password, the statement
+ * accepted; makes key and certificate.  ret: what register_signer_view() gives.
+ * ESIGN_E_AUTH_FAILED, ESIGN_E_SIGNER_STATE (draft, …), ESIGN_E_PASSWORD_POLICY.
+ * Source: 21 CFR 11.10(j), 11.100(b), 11.300(c). */
+struct register_activation {
+    const char *user_id;
+    const struct secret *receipt, *half, *password;
+    const char *statement_code;
+    int64_t statement_version;
+    const char *algorithm; /* NULL: the token's */
+};
+enum esign_rc register_activate(struct site *s, const struct register_origin *origin,
+                                const struct register_activation *a, json_t **ret,
+                                struct fault *f) MUST_CHECK;
+
+/* Revoke at once, by one officer or the signer.  ESIGN_E_REASON_REQUIRED. */
+enum esign_rc register_revoke(struct site *s, const struct register_origin *origin,
+                              const struct authn_person *officer, const char *user_id,
+                              const char *reason, struct fault *f) MUST_CHECK;
+
+/* Reset the failure counter.  ESIGN_E_DUAL_SELF: an officer can't unlock himself. */
+enum esign_rc register_unlock(struct site *s, const struct register_origin *origin,
+                              const struct authn_person *officer, const char *user_id,
+                              const char *reason, struct fault *f) MUST_CHECK;
+
+/* What may be shown of a signer: no hash of a secret, no evidence number.  NULL: no memory. */
+json_t *register_signer_view(struct site *s, const json_t *signer);

@@ -1,0 +1,66 @@
+/* Between the files of this folder. */
+#pragma once
+
+#include "register/register.h"
+
+/* What an action of two persons does; a row of the table in approval.c. */
+struct register_action {
+    const char *action;
+    /* Check params and add to the request's change what exists from now on.  ret_object: what it is
+     * about ("signer/S-…").  receipt: a code for the requester, may stay empty. */
+    enum esign_rc (*request)(struct site *s, const struct authn_person *officer,
+                             const json_t *params, struct store_change *change, json_t *approval,
+                             struct fault *f);
+    /* Add to the deciding change what the approval brings. */
+    enum esign_rc (*approve)(struct site *s, const struct authn_person *officer, json_t *approval,
+                             struct store_change *change, json_t *reply, struct fault *f);
+    /* Add what a declined request leaves; may be NULL. */
+    enum esign_rc (*decline)(struct site *s, json_t *approval, struct store_change *change,
+                             struct fault *f);
+};
+
+extern const struct register_action register_enroll_action;
+extern const struct register_action register_application_action;
+extern const struct register_action register_terminal_action;
+
+/* Rows that a change borrows live until the change is done: json values kept here are released
+ * then. */
+enum { REGISTER_KEPT_MAX = 16 };
+
+/* Check evidence of identity and make what is stored of it: number only as keyed hash and last
+ * four. key: of the site.  ret: owned.  Source: 21 CFR 11.100(b). */
+enum esign_rc register_evidence(const json_t *evidence, const char *field, struct bytes key,
+                                const char *checked_by, json_t **ret, struct fault *f) MUST_CHECK;
+
+/* The site's key for evidence numbers, 32 bytes. */
+enum esign_rc register_evidence_key(struct site *s, struct buf *ret, struct fault *f) MUST_CHECK;
+
+/* Check the naming members of a signer: user_id, printed_name, title.
+ * ESIGN_E_PROTO with the field.  Source: 21 CFR 11.50(a)(1). */
+enum esign_rc register_check_names(const json_t *params, const char *prefix,
+                                   struct fault *f) MUST_CHECK;
+
+/* The rows of a new signer: signer, userid, evidence; guards that they are unused. Bodies are owned
+ * by bag (a JSON array). */
+enum esign_rc register_add_signer(const json_t *params, const char *signer_id, const json_t *roles,
+                                  const json_t *evidence, const char *state,
+                                  const char *enrolled_by, json_t *bag, struct store_change *change,
+                                  struct fault *f) MUST_CHECK;
+
+/* Rows of a terminal or application with its peer row.  ids: {"id", "location"|"name",
+ * "uid"|"gid"}. */
+enum esign_rc register_add_peer(const json_t *params, bool application, json_t *bag,
+                                struct store_change *change, struct fault *f) MUST_CHECK;
+enum esign_rc register_check_peer(const json_t *params, bool application, const char *prefix,
+                                  struct fault *f) MUST_CHECK;
+
+/* A one-time code for people: five groups of four characters (100 bits), and its hash as stored. */
+enum { REGISTER_CODE_MAX = 32 };
+void register_code_new(char ret_code[REGISTER_CODE_MAX], char ret_hash[2 * SHA256_LEN + 1]);
+void register_code_hash(struct bytes code, char ret_hash[2 * SHA256_LEN + 1]);
+
+/* Keep value in bag and return it borrowed; NULL stays NULL. */
+json_t *register_keep(json_t *bag, json_t *value);
+
+/* The fault for a guard that must have been unused: E_ID_USED with the member, else unchanged. */
+enum esign_rc register_used(enum esign_rc rc, struct fault *f);

@@ -1,0 +1,104 @@
+/* The first two steps: who signs, and may this person sign this now. */
+#include <stdio.h>
+#include <string.h>
+
+#include "authz/authz.h"
+#include "base/cleanup.h"
+#include "sign/job.h"
+
+/* Components first; nothing else is told to a caller who has not proved them.
+ * Source: 21 CFR 11.200(a)(1)(ii). */
+enum esign_rc sign_step_authenticate(struct sign_job *j, struct fault *f)
+{
+    enum esign_rc rc = site_policy(j->site, &j->policy.body, &j->policy.seq, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    const struct authn_claim claim = {j->act->user_id,
+                                      j->act->password,
+                                      j->act->application,
+                                      j->act->terminal,
+                                      json_int(j->policy.body, "auth.lock_after", 5),
+                                      j->act->deadline_at_ms};
+    return authn_components(site_store(j->site), site_hash(j->site), &claim, &j->person, f);
+}
+
+static enum esign_rc authorise_ticket(struct sign_job *j, struct fault *f)
+{
+    if (j->act->new_ticket) {
+        j->ticket.body = json_incref(j->act->new_ticket);
+        j->ticket.seq = -1;
+        return ESIGN_OK;
+    }
+    return sign_ticket_get(j->site, j->act->ticket_id, &j->ticket.body, &j->ticket.seq, f);
+}
+
+/* The authorisation names the nonce and the hash that were shown: another ticket or record is
+ * refused. Source: requirements 3.6, A7, A8. */
+static enum esign_rc authorise_presented(const struct sign_job *j, struct fault *f)
+{
+    if (j->act->new_ticket)
+        return ESIGN_OK;
+    if (strcmp(j->act->nonce, json_str(j->ticket.body, "nonce")) != 0)
+        return fault_field(f, ESIGN_E_REPLAY, "nonce", "the nonce is not that of this ticket");
+    if (strcmp(j->act->presented_hash, json_str(j->ticket.body, "record.hash")) != 0)
+        return fault_field(f, ESIGN_E_RECORD_MISMATCH, "presented_hash",
+                           "the record that was shown is not the one of this ticket");
+    return ESIGN_OK;
+}
+
+static enum esign_rc authorise_read(struct sign_job *j, struct fault *f)
+{
+    struct store *store = site_store(j->site);
+    const char *key = json_str(j->person.signer, "key");
+    enum esign_rc rc = store_get(store, "meaning", json_str(j->ticket.body, "meaning"),
+                                 &j->meaning.body, &j->meaning.seq, f);
+
+    if (rc == ESIGN_OK)
+        rc = store_get(store, "plan", json_str(j->ticket.body, "plan"), &j->plan.body, &j->plan.seq,
+                       f);
+    if (rc == ESIGN_OK)
+        rc = store_get(store, "site", "site", &j->site_row.body, &j->site_row.seq, f);
+    if (rc == ESIGN_OK && !key)
+        rc = fault_reason(f, ESIGN_E_AUTHZ, "signer", "this person has no signing key");
+    if (rc == ESIGN_OK)
+        rc = store_get(store, "key", key, &j->key.body, &j->key.seq, f);
+    return rc;
+}
+
+/* The statement in force must be the one that the signer accepted.  Source: 21 CFR 11.10(j). */
+static enum esign_rc authorise_statement(const struct sign_job *j, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *statement = NULL;
+    enum esign_rc rc =
+        store_get(site_store(j->site), "statement", "statement", &statement, NULL, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    if (json_int(statement, "version", 0) != json_int(j->person.signer, "statement.version", -1))
+        return fault_reason(f, ESIGN_E_SIGNER_STATE, "statement_pending",
+                            "the signer must accept the statement in force first");
+    return ESIGN_OK;
+}
+
+enum esign_rc sign_step_authorise(struct sign_job *j, struct fault *f)
+{
+    enum esign_rc rc = authorise_ticket(j, f);
+
+    if (rc == ESIGN_OK)
+        rc = authorise_read(j, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    const struct authz_signing signing = {.signer = j->person.signer,
+                                          .ticket = j->ticket.body,
+                                          .meaning = j->meaning.body,
+                                          .plan = j->plan.body,
+                                          .application = j->act->application,
+                                          .now_ms = clock_now_ms(site_clock(j->site))};
+    rc = authz_sign(&signing, f);
+    if (rc == ESIGN_OK)
+        rc = authorise_presented(j, f);
+    if (rc == ESIGN_OK)
+        rc = authorise_statement(j, f);
+    return rc;
+}

@@ -1,0 +1,55 @@
+/* One act of signing on its way through the steps (steps.c).  Each step fills what the next ones
+ * read. */
+#pragma once
+
+#include "cms/cms.h"
+#include "sign/sign.h"
+
+enum { JOB_GUARDS_MAX = 8 };
+
+/* A row that the decision was made from, and its generation. */
+struct job_row {
+    json_t *body; /* owned */
+    int64_t seq;
+};
+
+struct sign_job {
+    struct site *site;
+    const struct sign_act *act;
+
+    /* authenticate */
+    struct authn_person person;
+    /* authorise */
+    struct job_row ticket, meaning, plan, policy, key, site_row;
+    /* fix what is signed */
+    char signature_id[SITE_ID_MAX];
+    int64_t time_ms;
+    enum token_algorithm algorithm;
+    uint8_t key_id[TOKEN_KEY_ID_LEN];
+    struct buf certificate, ca_certificate;
+    json_t *envelope; /* owned */
+    struct buf envelope_text, signed_attributes, digest;
+    /* record the intent */
+    json_t *intent; /* row; owned */
+    bool intended;  /* it is on disk: it must be ended, whatever happens */
+    /* token, assemble */
+    struct buf value, cms;
+    /* record the outcome */
+    json_t *signature; /* row; owned */
+};
+
+/* The steps; each is documented in its file. */
+enum esign_rc sign_step_authenticate(struct sign_job *j, struct fault *f) MUST_CHECK;
+enum esign_rc sign_step_authorise(struct sign_job *j, struct fault *f) MUST_CHECK;
+enum esign_rc sign_step_fix(struct sign_job *j, struct fault *f) MUST_CHECK;
+enum esign_rc sign_step_intent(struct sign_job *j, struct fault *f) MUST_CHECK;
+enum esign_rc sign_step_token(struct sign_job *j, struct fault *f) MUST_CHECK;
+enum esign_rc sign_step_assemble(struct sign_job *j, struct fault *f) MUST_CHECK;
+enum esign_rc sign_step_outcome(struct sign_job *j, struct fault *f) MUST_CHECK;
+
+/* Enter that the job failed for *f (left as it is): a refusal, or the end of a written intent. */
+enum esign_rc sign_enter_failure(struct sign_job *j, struct fault *f) MUST_CHECK;
+
+/* An act of this job's signer for the trail. */
+struct audit_act sign_job_act(const struct sign_job *j, const char *action, const char *object);
+const char *sign_job_ticket_id(const struct sign_job *j);

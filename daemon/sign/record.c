@@ -1,0 +1,177 @@
+/* What is written about a signing: the intent before the token is asked, the outcome before the
+ * reply leaves, and every failure.  Source: 21 CFR 11.10(e); design section 3. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "sign/job.h"
+
+static json_t *record_ticket(const struct sign_job *j, const char *state)
+{
+    json_t *ticket = json_copy(j->ticket.body);
+
+    if (!ticket || json_object_set_new(ticket, "state", json_string(state)) ||
+        (strcmp(state, "signed") == 0 &&
+         json_object_set_new(ticket, "signature", json_string(j->signature_id)))) {
+        json_decref(ticket);
+        return NULL;
+    }
+    return ticket;
+}
+
+static json_t *record_intent(const struct sign_job *j, const char *state)
+{
+    char digest[2 * 64 + 1];
+
+    encode_hex(buf_bytes(&j->digest), digest);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "signature", j->signature_id, "state", state,
+                     "ticket", sign_job_ticket_id(j), "signer_id", j->person.signer_id, "key",
+                     json_str(j->key.body, "key"), "digest", digest);
+}
+
+/* The rows that the permit rests on must not have moved.  Source: requirements 5.23. */
+static void record_guards(const struct sign_job *j, struct store_change *change)
+{
+    site_guard(change, "ticket", sign_job_ticket_id(j), j->ticket.seq);
+    site_guard(change, "meaning", json_str(j->meaning.body, "code"), j->meaning.seq);
+    site_guard(change, "plan", json_str(j->plan.body, "id"), j->plan.seq);
+    site_guard(change, "policy", "policy", j->policy.seq);
+    site_guard(change, "key", json_str(j->key.body, "key"), j->key.seq);
+}
+
+/* Which generation moved decides what is said. */
+static enum esign_rc record_moved(enum esign_rc rc, struct fault *f)
+{
+    if (rc != ESIGN_E_CONFLICT)
+        return rc;
+    if (strncmp(f->field, "ticket/", 7) == 0)
+        return fault_set(f, ESIGN_E_REPLAY, "this ticket was authorised before");
+    return fault_reason(f, ESIGN_E_CONFLICT, "generation",
+                        "rights or state changed while this was decided; try again");
+}
+
+enum esign_rc sign_step_intent(struct sign_job *j, struct fault *f)
+{
+    char object[SITE_ID_MAX + 16];
+    struct store_change change = {0};
+    struct store_receipt receipt;
+    CLEANUP(json_decref_p) json_t *ticket = record_ticket(j, "signing");
+    CLEANUP(json_decref_p)
+    json_t *new_value =
+        json_pack("{s:O, s:s}", "envelope", j->envelope, "ticket", sign_job_ticket_id(j));
+
+    j->intent = record_intent(j, "open");
+    site_put(&change, "intent", j->signature_id, j->intent);
+    site_put(&change, "ticket", sign_job_ticket_id(j), ticket);
+    authn_settle_into(&j->person, &change);
+    record_guards(j, &change);
+    (void)snprintf(object, sizeof(object), "signature/%s", j->signature_id);
+    struct audit_act act = sign_job_act(j, "signature.intent", object);
+    act.new_value = new_value;
+    enum esign_rc rc =
+        record_moved(site_commit(j->site, &act, &change, j->act->deadline_at_ms, &receipt, f), f);
+    if (rc == ESIGN_OK)
+        j->intended = true;
+    return rc;
+}
+
+static json_t *record_signature(const struct sign_job *j, struct fault *f)
+{
+    uint8_t hash[SHA256_LEN];
+    char cms_hash[2 * SHA256_LEN + 1], record_key[2 * SHA256_LEN + 1];
+    CLEANUP(buf_done) struct buf key = buf_new(1024);
+    CLEANUP(buf_done) struct buf text = buf_new(8192);
+
+    bytes_sha256(buf_bytes(&j->cms), (struct bytes){0}, hash);
+    encode_hex(bytes_of(hash, sizeof(hash)), cms_hash);
+    buf_put_blob(&key, bytes_of_str(json_str(j->envelope, "record.type")));
+    buf_put_blob(&key, bytes_of_str(json_str(j->envelope, "record.id")));
+    bytes_sha256(buf_bytes(&key), (struct bytes){0}, hash);
+    encode_hex(bytes_of(hash, sizeof(hash)), record_key);
+    if (sign_manifestation(j->envelope, NULL, &text, f) != ESIGN_OK)
+        return NULL;
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:s, s:o, s:s}", "signature",
+                     j->signature_id, "state", "signed", "ticket", sign_job_ticket_id(j),
+                     "signer_id", j->person.signer_id, "user_id", j->person.user_id, "record_key",
+                     record_key, "cms_sha256", cms_hash, "envelope", j->envelope, "format",
+                     "cades-b-b", "value", site_encode(buf_bytes(&j->cms)), "manifestation",
+                     buf_str(&text));
+}
+
+/* The outcome is waited for without the request's deadline: the signature exists now and is either
+ * recorded or never released. */
+enum { RECORD_OUTCOME_MS = 30000 };
+
+enum esign_rc sign_step_outcome(struct sign_job *j, struct fault *f)
+{
+    char object[SITE_ID_MAX + 16];
+    struct store_change change = {0};
+    struct store_receipt receipt;
+
+    j->signature = record_signature(j, f);
+    if (!j->signature)
+        return fault_set(f, ESIGN_E_INTERNAL, "the signature's row can't be made");
+    CLEANUP(json_decref_p) json_t *ticket = record_ticket(j, "signed");
+    CLEANUP(json_decref_p) json_t *intent = record_intent(j, "done");
+    CLEANUP(json_decref_p)
+    json_t *new_value =
+        json_pack("{s:s, s:s, s:s, s:O}", "cms_sha256", json_str(j->signature, "cms_sha256"),
+                  "signature_id", j->signature_id, "ticket", sign_job_ticket_id(j), "record",
+                  json_object_get(j->envelope, "record"));
+    site_put(&change, "signature", j->signature_id, j->signature);
+    site_put(&change, "intent", j->signature_id, intent);
+    site_put(&change, "ticket", sign_job_ticket_id(j), ticket);
+    site_guard(&change, "signature", j->signature_id, -1);
+    (void)snprintf(object, sizeof(object), "signature/%s", j->signature_id);
+    struct audit_act act = sign_job_act(j, "signature.outcome", object);
+    act.new_value = new_value;
+    enum esign_rc rc =
+        site_commit(j->site, &act, &change, clock_mono_ms(site_clock(j->site)) + RECORD_OUTCOME_MS,
+                    &receipt, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    j->intended = false;
+    return json_object_set_new(j->signature, "entry_seq", json_integer(receipt.seq)) == 0
+               ? ESIGN_OK
+               : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
+}
+
+/* An intent that ends without a signature. */
+static void record_abort(const struct sign_job *j, struct store_change *change, json_t *intent,
+                         json_t *ticket)
+{
+    site_put(change, "intent", j->signature_id, intent);
+    site_put(change, "ticket", sign_job_ticket_id(j), ticket);
+}
+
+enum esign_rc sign_enter_failure(struct sign_job *j, struct fault *f)
+{
+    char object[SITE_ID_MAX + 16];
+    struct fault failed = *f;
+    struct store_change change = {0};
+    struct store_receipt receipt;
+    CLEANUP(json_decref_p) json_t *intent = j->intended ? record_intent(j, "aborted") : NULL;
+    CLEANUP(json_decref_p) json_t *ticket = j->intended ? record_ticket(j, "failed") : NULL;
+
+    (void)snprintf(object, sizeof(object), "%s/%s", j->intended ? "signature" : "ticket",
+                   j->intended ? j->signature_id : sign_job_ticket_id(j));
+    struct audit_act act =
+        sign_job_act(j, j->intended ? "signature.aborted" : "signature.refused", object);
+    act.result = failed.rc;
+    act.result_reason = failed.reason;
+    if (j->intended)
+        record_abort(j, &change, intent, ticket);
+    site_put(&change, "attempt", j->person.signer_id, j->person.attempt);
+    enum esign_rc rc =
+        site_commit(j->site, &act, &change, clock_mono_ms(site_clock(j->site)) + RECORD_OUTCOME_MS,
+                    &receipt, f);
+    if (rc != ESIGN_OK) {
+        log_error("a failed signing could not be entered object=%s code=%s", object,
+                  fault_name(rc));
+        return rc;
+    }
+    *f = failed;
+    return failed.rc;
+}

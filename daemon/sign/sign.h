@@ -1,0 +1,81 @@
+/* The signing ceremony: tickets, and the steps from proven components to a recorded signature.
+ * Source: 21 CFR 11.50, 11.70, 11.200; requirements 3.4 and 3.6; design section 3. */
+#pragma once
+
+#include "authn/components.h"
+#include "site/site.h"
+
+/* ---- tickets (ticket.c) */
+
+enum { SIGN_RECORD_MAX = 1024 * 1024 }; /* bytes of a record handed over in a request */
+
+/* What a signing request says.  Strings are borrowed; those that may be NULL say so. */
+struct sign_request {
+    const json_t *record;    /* type, id, version, media_type, and content or sha256 + length */
+    const char *meaning;     /* code */
+    const char *plan, *step; /* NULL: "single", its first step */
+    const char *signer;      /* user_id: only this person may sign; NULL: whoever has the right */
+    const char *reason, *comment;       /* or NULL */
+    const char *application, *terminal; /* who asks; one of them is NULL */
+    bool may_digest_only;               /* the application has the right digest_only */
+};
+
+/* Check a request and make the ticket's row (not yet written).  ret: owned by the caller.
+ * ESIGN_E_PROTO, ESIGN_E_TOO_LARGE, ESIGN_E_MEANING (unknown), ESIGN_E_SEQUENCE, ESIGN_E_POLICY. */
+enum esign_rc sign_ticket_make(struct site *s, const struct sign_request *request, json_t **ret,
+                               struct fault *f) MUST_CHECK;
+
+/* Write a ticket that was made.  Source: requirements 3.6. */
+enum esign_rc sign_ticket_create(struct site *s, const json_t *ticket, int64_t deadline_at_ms,
+                                 struct fault *f) MUST_CHECK;
+
+/* A ticket's row and generation. */
+enum esign_rc sign_ticket_get(struct site *s, const char *id, json_t **ret, int64_t *ret_seq,
+                              struct fault *f) MUST_CHECK;
+
+/* End a ticket: "declined" by a person (who has proved the components) or "cancelled" by its
+ * application or terminal (person NULL).  ESIGN_E_CONFLICT: it is not open any more; ESIGN_E_AUTHZ.
+ */
+struct sign_end {
+    const char *state, *reason, *application, *terminal;
+    const struct authn_person *person;
+};
+enum esign_rc sign_ticket_end(struct site *s, const char *id, const struct sign_end *end,
+                              int64_t deadline_at_ms, struct fault *f) MUST_CHECK;
+
+/* What callers see of a ticket.  NULL: no memory. */
+json_t *sign_ticket_view(struct site *s, const json_t *ticket);
+
+/* ---- signing (steps.c) */
+
+/* One act of signing, direct at a terminal or through an application. */
+struct sign_act {
+    const char *ticket_id; /* of a written ticket, or NULL with new_ticket */
+    json_t *new_ticket;    /* made but not written (one-call signing); borrowed */
+    const char *user_id;
+    const struct secret *password;
+    const char *nonce, *presented_hash; /* as shown to the signer; NULL in a one-call signing */
+    const char *application, *terminal; /* where the components were entered; one is NULL */
+    int64_t deadline_at_ms;
+};
+
+/* Go through the steps.  ret: what sign_signature_view() gives.  Every refusal after the components
+ * were right is in the trail; errors of all steps. */
+enum esign_rc sign_run(struct site *s, const struct sign_act *act, json_t **ret,
+                       struct fault *f) MUST_CHECK;
+
+/* What callers see of a signature's row.  NULL: no memory. */
+json_t *sign_signature_view(const json_t *signature);
+
+/* ---- manifestation (manifestation.c) */
+
+/* The complete block for people, from the signed envelope and nothing else.
+ * verdict: of a verification made just now, or NULL.  ESIGN_E_FORMAT: the envelope is not complete.
+ * Source: 21 CFR 11.50(a), (b). */
+enum esign_rc sign_manifestation(const json_t *envelope, const char *verdict, struct buf *ret,
+                                 struct fault *f) MUST_CHECK;
+
+/* ---- after a crash (recover.c) */
+
+/* Close every open intent as ABORTED: no signature was released for it.  ret_count: how many. */
+enum esign_rc sign_recover(struct site *s, size_t *ret_count, struct fault *f) MUST_CHECK;

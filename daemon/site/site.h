@@ -1,0 +1,80 @@
+/* What one running service has: configuration, clock, store, audit trail, tokens and helpers, and
+ * the few rows that every decision needs.  Opened by server.c in this order, closed in reverse. */
+#pragma once
+
+#include "audit/audit.h"
+#include "audit/record.h"
+#include "ca/ca.h"
+#include "config/config.h"
+#include "document/document.h"
+#include "hash/hash.h"
+#include "pkcs11/token.h"
+
+struct site;
+
+enum site_role { SITE_SIGNER, SITE_CA, SITE_LOG };
+
+enum { SITE_ID_MAX = 64, SITE_CERT_MAX = CA_CERT_MAX };
+
+/* config, clock: borrowed for the site's life.  Loads nothing from tokens. */
+enum esign_rc site_open(const struct config *config, const struct clock *clock, struct site **ret,
+                        struct fault *f) MUST_CHECK;
+void site_close(struct site *s);
+
+/* The parts; borrowed. */
+const struct config *site_config(const struct site *s);
+const struct clock *site_clock(const struct site *s);
+struct store *site_store(const struct site *s);
+struct audit *site_audit(const struct site *s);
+struct hash *site_hash(const struct site *s);
+struct document *site_document(const struct site *s);
+struct token *site_token(const struct site *s, enum site_role role);
+struct token *site_token_at(const struct site *s,
+                            size_t index); /* in the order of the configuration */
+enum token_algorithm site_algorithm(const struct site *s, enum site_role role);
+int64_t site_token_deadline(const struct site *s, enum site_role role, int64_t deadline_at_ms);
+
+bool site_is_production(const struct site *s); /* what "system" says in the envelope */
+const char *site_system(const struct site *s);
+
+/* Whether esign init has been completed.  Cheap. */
+bool site_ready(struct site *s);
+void site_set_ready(struct site *s);
+
+/* ESIGN_E_CLOCK if the policy demands a synchronised clock and it is not.  ret_state:
+ * "synchronised" or "unsynchronised"; ret_error_ms: bound, -1 unknown.  Source: 21 CFR 11.50(a)(2).
+ */
+enum esign_rc site_clock_state(const struct site *s, const char **ret_state, int64_t *ret_error_ms,
+                               struct fault *f) MUST_CHECK;
+
+/* A new identifier: one letter, '-', 26 random characters (130 bits). */
+void site_new_id(char letter, char ret[SITE_ID_MAX]);
+
+/* Write one act with its rows and guards.  change->entry is made here from act. */
+enum esign_rc site_commit(struct site *s, const struct audit_act *act, struct store_change *change,
+                          int64_t deadline_at_ms, struct store_receipt *ret,
+                          struct fault *f) MUST_CHECK;
+
+/* Shorthands for changes.  seq -1: the row must not exist. */
+void site_put(struct store_change *change, const char *kind, const char *id, json_t *body);
+void site_guard(struct store_change *change, const char *kind, const char *id, int64_t seq);
+
+/* The policy row in force.  ret: owned by the caller. */
+enum esign_rc site_policy(struct site *s, json_t **ret, int64_t *ret_seq,
+                          struct fault *f) MUST_CHECK;
+
+/* Sign a checkpoint of the trail with the log key; nothing before initialisation.  Failures are
+ * returned; the trail itself is not harmed. */
+enum esign_rc site_checkpoint(struct site *s, struct buf *ret_note, struct fault *f) MUST_CHECK;
+/* The same after an officer's action: a failure is logged, the action stands. */
+void site_checkpoint_now(struct site *s);
+
+/* The issuing CA: its key (borrowed spki is owned by ret_spki) and certificate. */
+enum esign_rc site_ca(struct site *s, struct ca_key *ret, struct buf *ret_spki,
+                      struct buf *ret_cert, struct fault *f) MUST_CHECK;
+
+/* A base64 member of a row, decoded into out. */
+enum esign_rc site_decode(const json_t *row, const char *member, struct buf *out,
+                          struct fault *f) MUST_CHECK;
+/* A JSON string of base64; NULL: no memory. */
+json_t *site_encode(struct bytes bytes);
