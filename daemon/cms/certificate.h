@@ -1,0 +1,15 @@
+/* Reading the certificates that we issued ourselves; others' are read in document/ only. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/fault.h"
+
+/* Parse one.  ret: owned by the caller.  ESIGN_E_INTERNAL: it is none, or bytes follow it. */
+enum esign_rc cms_read_certificate(struct bytes der, X509 **ret, struct fault *f) MUST_CHECK;
+
+/* Append the issuer's Name and the serial number's INTEGER of a certificate to out, both in DER.
+ * as_general_names: the Name as GeneralNames with one directoryName, as IssuerSerial wants it.
+ * ESIGN_E_INTERNAL. */
+enum esign_rc cms_put_issuer_serial(struct buf *out, struct bytes cert, bool as_general_names,
+                                    struct fault *f) MUST_CHECK;
