@@ -1,5 +1,6 @@
 #include "listen/accept.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -68,18 +69,20 @@ static bool accept_decide(const struct accept *a, int fd, struct ucred *ret_cred
     return a->options.listen->decide(a->options.listen->ctx, &who, ret);
 }
 
+#define ACCEPT_BUSY                                                                                \
+    "{\"type\":\"about:blank\",\"title\":\"the service is at its limit; try "                      \
+    "again\",\"status\":503,"                                                                      \
+    "\"code\":\"E_BUSY\",\"detail\":\"no connection is free for this caller\",\"retryable\":true}"
+static_assert(sizeof(ACCEPT_BUSY) - 1 == 166, "the length stands in the head below");
+
 static void accept_send_busy(int fd)
 {
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
                                "Content-Type: application/problem+json\r\n"
-                               "Content-Length: 164\r\n"
+                               "Content-Length: 166\r\n"
                                "Cache-Control: no-store\r\n"
                                "Retry-After: 1\r\n"
-                               "Connection: close\r\n\r\n"
-                               "{\"type\":\"about:blank\",\"title\":\"the service is at its limit; "
-                               "try again\",\"status\":503,"
-                               "\"code\":\"E_BUSY\",\"detail\":\"no connection is free for this "
-                               "caller\",\"retryable\":true}";
+                               "Connection: close\r\n\r\n" ACCEPT_BUSY;
 
     (void)send(fd, busy, sizeof(busy) - 1,
                MSG_DONTWAIT | MSG_NOSIGNAL); /* a courtesy: the connection is closed either way */

@@ -30,7 +30,8 @@ struct http_exchange {
     char target[API_TARGET_MAX + 2]; /* one more than is allowed: too long is seen */
     struct buf body;
     size_t discarded;
-    bool is_admitted, is_too_large;
+    struct api_answer refusal; /* kept for the end of a request without a body */
+    bool is_begun, is_too_large;
 };
 
 static int64_t http_now(void)
@@ -110,6 +111,7 @@ static void http_on_completed(void *ctx, struct MHD_Connection *connection, void
         (void)table_enter(h->options.table, x->row, TABLE_IDLE,
                           http_now() + h->options.idle_ms); /* cut or not: it ends or waits */
     buf_done(&x->body);
+    buf_done(&x->refusal.body);
     free(x);
 }
 
@@ -223,7 +225,8 @@ static enum esign_rc http_check_length(const struct api_route *route,
     return ESIGN_OK;
 }
 
-/* The head is complete, nothing of the body was read. */
+/* The head is complete, nothing of the body was read.  An answer from here makes the library close
+ * the connection, so only what is ambiguous or has a body is answered at once. */
 static enum MHD_Result http_on_head(struct http *h, struct MHD_Connection *connection,
                                     struct http_exchange *x, const char *version)
 {
@@ -236,12 +239,17 @@ static enum MHD_Result http_on_head(struct http *h, struct MHD_Connection *conne
         return http_refuse(h, connection, x, &f);
     x->call.content_type =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
-    if (api_admit(h->options.router, &x->call, &answer, &f) != ESIGN_OK)
-        return http_send(h, connection, x, &answer, framing.chunked || framing.length > 0);
+    if (api_admit(h->options.router, &x->call, &answer, &f) != ESIGN_OK) {
+        if (framing.chunked || framing.length > 0)
+            return http_send(h, connection, x, &answer, true);
+        x->refusal = answer;
+        x->is_begun = true;
+        return MHD_YES;
+    }
     if (http_check_length(x->call.route, &framing, &f) != ESIGN_OK)
         return http_refuse(h, connection, x, &f);
     x->body = buf_new(x->call.route->body_max);
-    x->is_admitted = true;
+    x->is_begun = true;
     return MHD_YES;
 }
 
@@ -267,6 +275,8 @@ static enum MHD_Result http_on_end(struct http *h, struct MHD_Connection *connec
     struct api_answer answer = {0};
     struct fault f = {0};
 
+    if (x->refusal.status != 0)
+        return http_send(h, connection, x, &x->refusal, false);
     if (x->is_too_large) {
         (void)fault_set(&f, ESIGN_E_TOO_LARGE, "the body has at most %zu bytes here", x->body.max);
         return http_refuse(h, connection, x, &f);
@@ -292,7 +302,7 @@ static enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *connect
     (void)url; /* decoded by the library; ours is the target as sent */
     if (!x || !x->row)
         return MHD_NO;
-    if (!x->is_admitted) {
+    if (!x->is_begun) {
         x->call.method = method;
         return http_on_head(h, connection, x, version);
     }
