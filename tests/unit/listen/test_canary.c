@@ -16,13 +16,15 @@ static void unmask(char *ret)
 
 static size_t count_in(const unsigned char *page, size_t len)
 {
+    const unsigned char *end = page + len;
     size_t found = 0;
 
-    for (size_t at = 0; at + CANARY_LEN <= len; at++) {
+    while ((page = memchr(page, canary[0] ^ CANARY_MASK, (size_t)(end - page)))) {
         size_t i = 0;
-        while (i < CANARY_LEN && (page[at + i] ^ CANARY_MASK) == canary[i])
+        while (i < CANARY_LEN && page + i < end && (page[i] ^ CANARY_MASK) == canary[i])
             i++;
         found += i == CANARY_LEN;
+        page++;
     }
     return found;
 }
