@@ -1,0 +1,88 @@
+/* The handlers of routes.c and what they share.  request->service is the struct site. */
+#pragma once
+
+#include "api/reply.h"
+#include "api/route.h"
+#include "register/register.h"
+#include "sign/sign.h"
+
+enum { HANDLER_LIST_MAX = 200, HANDLER_LIST_DEFAULT = 50 };
+
+static inline struct site *handler_site(const struct api_request *request)
+{
+    return request->service;
+}
+
+/* Where the request comes from, as the register wants it. */
+struct register_origin handler_origin(const struct api_request *request);
+const char *handler_application(const struct api_request *request); /* NULL at a terminal */
+const char *handler_terminal(const struct api_request *request);    /* NULL for an application */
+
+/* A JSON value as the reply (owned by it from now on); NULL: ESIGN_E_INTERNAL. */
+enum esign_rc handler_reply(struct api_reply *reply, int status, json_t *value,
+                            struct fault *f) MUST_CHECK;
+
+/* Prove the request's components for an officer's act. */
+enum esign_rc handler_officer(const struct api_request *request, const char *role,
+                              const char *role2, struct authn_person *ret,
+                              struct fault *f) MUST_CHECK;
+
+/* End of an officer's act: a refusal is entered (the components were right), success passes. */
+enum esign_rc handler_settle(const struct api_request *request, const struct authn_person *person,
+                             const char *action, const char *object, enum esign_rc rc,
+                             struct fault *f) MUST_CHECK;
+
+/* Rows of a kind as {"items": […], "next"?}; view: what is shown of a body (NULL: a copy). */
+typedef json_t *(*handler_view)(struct site *s, const json_t *body);
+enum esign_rc handler_list(const struct api_request *request, const char *kind, const char *member,
+                           const char *value, handler_view view, struct api_reply *reply,
+                           struct fault *f) MUST_CHECK;
+
+/* A certificate as PEM text in a JSON string; NULL: no memory. */
+json_t *handler_pem(struct bytes der);
+
+/* The SHA-256 of a record given as {"content"} or {"sha256"}; ret stays empty without both. */
+enum esign_rc handler_record_digest(const json_t *record, struct buf *ret,
+                                    struct fault *f) MUST_CHECK;
+
+#define HANDLER(name)                                                                              \
+    enum esign_rc name(struct api_request *request, struct api_reply *reply, struct fault *f)
+
+HANDLER(handle_status);
+HANDLER(handle_init);
+HANDLER(handle_ca);
+HANDLER(handle_tokens);
+HANDLER(handle_applications);
+HANDLER(handle_terminals);
+HANDLER(handle_meanings);
+HANDLER(handle_plans);
+HANDLER(handle_statements);
+HANDLER(handle_approval_request);
+HANDLER(handle_approval_list);
+HANDLER(handle_approval_get);
+HANDLER(handle_approval_approve);
+HANDLER(handle_approval_decline);
+HANDLER(handle_signer_list);
+HANDLER(handle_signer_get);
+HANDLER(handle_signer_activate);
+HANDLER(handle_signer_revoke);
+HANDLER(handle_signer_unlock);
+HANDLER(handle_signer_history);
+HANDLER(handle_ticket_create);
+HANDLER(handle_ticket_list);
+HANDLER(handle_ticket_get);
+HANDLER(handle_ticket_authorise);
+HANDLER(handle_ticket_decline);
+HANDLER(handle_ticket_cancel);
+HANDLER(handle_sign);
+HANDLER(handle_signature_list);
+HANDLER(handle_signature_get);
+HANDLER(handle_signature_proof);
+HANDLER(handle_signature_manifestation);
+HANDLER(handle_validation);
+HANDLER(handle_audit_entries);
+HANDLER(handle_audit_entry);
+HANDLER(handle_audit_checkpoint);
+HANDLER(handle_audit_proof);
+HANDLER(handle_audit_verification);
+HANDLER(handle_audit_export);

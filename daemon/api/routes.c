@@ -1,0 +1,186 @@
+#include "api/routes.h"
+
+#include "api/handlers.h"
+
+enum {
+    PEER_TERMINAL = API_PEER_TERMINAL,
+    PEER_BOTH = API_PEER_APPLICATION | API_PEER_TERMINAL,
+    PEER_ANY = API_PEER_APPLICATION | API_PEER_TERMINAL | API_PEER_ROOT,
+    BODY_RECORD = SIGN_RECORD_MAX / 3 * 4 + 64 * 1024, /* a record in base64 and its members */
+    BODY_VALIDATION = BODY_RECORD + 128 * 1024,
+};
+
+#define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
+#define FIELDS(name) .fields = name, .field_count = COUNT(name)
+#define QUERY(name)  .query = name, .query_count = COUNT(name)
+
+static const struct json_field fields_init[] = {
+    {"organisation", JSON_FIELD_STR, true, 64},
+    {"ca_name", JSON_FIELD_STR, true, 64},
+    {"officers", JSON_FIELD_ARRAY, true, 8},
+    {"terminal", JSON_FIELD_OBJECT, true, 0},
+};
+
+static const struct json_field fields_approval[] = {
+    {"action", JSON_FIELD_STR, true, 64},
+    {"reason", JSON_FIELD_STR, true, 500},
+    {"params", JSON_FIELD_OBJECT, true, 0},
+};
+
+static const struct json_field fields_reason[] = {{"reason", JSON_FIELD_STR, true, 500}};
+static const struct json_field fields_reason_optional[] = {{"reason", JSON_FIELD_STR, false, 500}};
+
+static const struct json_field fields_activate[] = {
+    {"receipt", JSON_FIELD_STR, true, 64},
+    {"secret", JSON_FIELD_STR, true, 64},
+    {"password", JSON_FIELD_STR, true, SECRET_MAX},
+    {"accept_statement", JSON_FIELD_OBJECT, true, 0},
+    {"algorithm", JSON_FIELD_STR, false, 16},
+};
+
+static const struct json_field fields_ticket[] = {
+    {"record", JSON_FIELD_OBJECT, true, 0},  {"meaning", JSON_FIELD_STR, true, 64},
+    {"plan", JSON_FIELD_STR, false, 64},     {"step", JSON_FIELD_STR, false, 64},
+    {"signer", JSON_FIELD_STR, false, 64},   {"reason", JSON_FIELD_STR, false, 500},
+    {"comment", JSON_FIELD_STR, false, 500},
+};
+
+static const struct json_field fields_authorise[] = {
+    {"nonce", JSON_FIELD_STR, true, 64},
+    {"presented_hash", JSON_FIELD_STR, true, 64},
+};
+
+static const struct json_field fields_validation[] = {
+    {"signature", JSON_FIELD_STR, true, 128 * 1024},
+    {"record", JSON_FIELD_OBJECT, true, 0},
+};
+
+static const struct api_query_field query_list[] = {
+    {"limit", API_QUERY_NUMBER, HANDLER_LIST_MAX},
+    {"after", API_QUERY_ID, 0},
+};
+
+static const struct api_query_field query_approvals[] = {
+    {"state", API_QUERY_ID, 0},
+    {"limit", API_QUERY_NUMBER, HANDLER_LIST_MAX},
+    {"after", API_QUERY_ID, 0},
+};
+
+static const struct api_query_field query_tickets[] = {
+    {"signer", API_QUERY_ID, 0},
+    {"state", API_QUERY_ID, 0},
+    {"limit", API_QUERY_NUMBER, HANDLER_LIST_MAX},
+    {"after", API_QUERY_ID, 0},
+};
+
+static const struct api_query_field query_signatures[] = {
+    {"record_type", API_QUERY_LINE, 128}, {"record_id", API_QUERY_LINE, 128},
+    {"signer", API_QUERY_ID, 0},          {"limit", API_QUERY_NUMBER, HANDLER_LIST_MAX},
+    {"after", API_QUERY_ID, 0},
+};
+
+static const struct api_query_field query_entries[] = {
+    {"after", API_QUERY_NUMBER, 0},
+    {"limit", API_QUERY_NUMBER, 1000},
+};
+
+static const struct api_query_field query_export[] = {
+    {"after", API_QUERY_NUMBER, 0},
+    {"limit", API_QUERY_NUMBER, 100000},
+};
+
+static const struct api_query_field query_seq[] = {{"seq", API_QUERY_NUMBER, 0}};
+
+const struct api_route api_routes[] = {
+    {"GET", "/v1/status", handle_status, PEER_ANY, API_STATE_ANY,
+     .summary = "State of the service."},
+    {"POST", "/v1/init", handle_init, API_PEER_ROOT, API_STATE_UNINITIALISED,
+     .body_max = API_BODY_SMALL, FIELDS(fields_init),
+     .summary = "First start: keys, issuing certificate, policy, officers, first terminal."},
+    {"GET", "/v1/ca", handle_ca, PEER_BOTH, API_STATE_READY, .right = "read",
+     .summary = "Issuing certificate and public key of the audit trail."},
+    {"GET", "/v1/tokens", handle_tokens, PEER_BOTH, API_STATE_READY, .right = "read",
+     .summary = "Tokens and their state."},
+    {"GET", "/v1/applications", handle_applications, PEER_TERMINAL, API_STATE_READY,
+     QUERY(query_list), .summary = "Registered applications."},
+    {"GET", "/v1/terminals", handle_terminals, PEER_TERMINAL, API_STATE_READY, QUERY(query_list),
+     .summary = "Registered terminals."},
+    {"GET", "/v1/meanings", handle_meanings, PEER_BOTH, API_STATE_READY, QUERY(query_list),
+     .summary = "Meanings that a signature can have."},
+    {"GET", "/v1/plans", handle_plans, PEER_BOTH, API_STATE_READY, QUERY(query_list),
+     .summary = "Signature plans."},
+    {"GET", "/v1/statements", handle_statements, PEER_BOTH, API_STATE_READY, QUERY(query_list),
+     .summary = "The accountability statement in force."},
+    {"GET", "/v1/approvals", handle_approval_list, PEER_TERMINAL, API_STATE_READY,
+     QUERY(query_approvals), .summary = "Actions of two persons, asked for or decided."},
+    {"POST", "/v1/approvals", handle_approval_request, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_approval),
+     .summary = "Ask for an action that a second person must approve."},
+    {"GET", "/v1/approvals/{id}", handle_approval_get, PEER_TERMINAL, API_STATE_READY,
+     .summary = "One action of two persons."},
+    {"POST", "/v1/approvals/{id}/approve", handle_approval_approve, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED,
+     FIELDS(fields_reason_optional), .summary = "Approve it as a second person."},
+    {"POST", "/v1/approvals/{id}/decline", handle_approval_decline, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_reason),
+     .summary = "Decline it as a second person."},
+    {"GET", "/v1/signers", handle_signer_list, PEER_BOTH, API_STATE_READY, .right = "read",
+     QUERY(query_list), .summary = "Signers and their states."},
+    {"GET", "/v1/signers/{id}", handle_signer_get, PEER_BOTH, API_STATE_READY, .right = "read",
+     .summary = "One signer, by identification code."},
+    {"POST", "/v1/signers/{id}/activate", handle_signer_activate, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, FIELDS(fields_activate),
+     .summary = "A new signer sets the password in person and accepts the statement."},
+    {"POST", "/v1/signers/{id}/revoke", handle_signer_revoke, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_reason),
+     .summary = "Revoke a signer at once."},
+    {"POST", "/v1/signers/{id}/unlock", handle_signer_unlock, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_reason),
+     .summary = "Unlock a signer who was locked by failures."},
+    {"GET", "/v1/signers/{id}/history", handle_signer_history, PEER_TERMINAL, API_STATE_READY,
+     .summary = "Audit entries about a signer."},
+    {"GET", "/v1/tickets", handle_ticket_list, PEER_BOTH, API_STATE_READY, .right = "ticket",
+     QUERY(query_tickets), .summary = "Signing requests."},
+    {"POST", "/v1/tickets", handle_ticket_create, PEER_BOTH, API_STATE_READY, .right = "ticket",
+     .body_max = BODY_RECORD, FIELDS(fields_ticket), .summary = "Ask for a signature."},
+    {"GET", "/v1/tickets/{id}", handle_ticket_get, PEER_BOTH, API_STATE_READY, .right = "ticket",
+     .summary = "One signing request."},
+    {"POST", "/v1/tickets/{id}/authorise", handle_ticket_authorise, PEER_BOTH, API_STATE_READY,
+     .right = "ticket", .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED,
+     FIELDS(fields_authorise),
+     .summary = "Authorise it with all components; the reply is the signature."},
+    {"POST", "/v1/tickets/{id}/decline", handle_ticket_decline, PEER_BOTH, API_STATE_READY,
+     .right = "ticket", .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED,
+     FIELDS(fields_reason), .summary = "Decline it with all components."},
+    {"POST", "/v1/tickets/{id}/cancel", handle_ticket_cancel, PEER_BOTH, API_STATE_READY,
+     .right = "ticket", .body_max = API_BODY_SMALL, FIELDS(fields_reason),
+     .summary = "Cancel it as the one who asked."},
+    {"GET", "/v1/signatures", handle_signature_list, PEER_BOTH, API_STATE_READY, .right = "read",
+     QUERY(query_signatures), .summary = "Signatures, by record or by signer."},
+    {"POST", "/v1/signatures", handle_sign, PEER_BOTH, API_STATE_READY, .right = "entry_app",
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_ticket),
+     .summary = "Ticket and authorisation in one call."},
+    {"GET", "/v1/signatures/{id}", handle_signature_get, PEER_BOTH, API_STATE_READY,
+     .right = "read", .summary = "One signature."},
+    {"GET", "/v1/signatures/{id}/proof", handle_signature_proof, PEER_BOTH, API_STATE_READY,
+     .right = "read", .summary = "Its audit entry with an offline proof (C2SP tlog-proof)."},
+    {"GET", "/v1/signatures/{id}/manifestation", handle_signature_manifestation, PEER_BOTH,
+     API_STATE_READY, .right = "read", .summary = "The block for every form for people."},
+    {"POST", "/v1/validations", handle_validation, PEER_BOTH, API_STATE_READY, .right = "verify",
+     .body_max = BODY_VALIDATION, FIELDS(fields_validation),
+     .summary = "The verdict on a signature and a record."},
+    {"GET", "/v1/audit/entries", handle_audit_entries, PEER_BOTH, API_STATE_READY, .right = "read",
+     QUERY(query_entries), .summary = "Entries of the audit trail."},
+    {"GET", "/v1/audit/entries/{id}", handle_audit_entry, PEER_BOTH, API_STATE_READY,
+     .right = "read", .summary = "The exact bytes of one entry."},
+    {"GET", "/v1/audit/checkpoint", handle_audit_checkpoint, PEER_BOTH, API_STATE_READY,
+     .right = "read", .summary = "The newest signed checkpoint."},
+    {"GET", "/v1/audit/proof", handle_audit_proof, PEER_BOTH, API_STATE_READY, .right = "read",
+     QUERY(query_seq), .summary = "An offline proof of one entry."},
+    {"GET", "/v1/audit/verification", handle_audit_verification, PEER_BOTH, API_STATE_READY,
+     .right = "read", .summary = "Recompute the whole trail."},
+    {"GET", "/v1/audit/export", handle_audit_export, PEER_BOTH, API_STATE_READY, .right = "read",
+     QUERY(query_export), .summary = "Entries as JSON Lines, byte for byte."},
+};
+
+const size_t api_route_count = COUNT(api_routes);

@@ -1,0 +1,182 @@
+/* /v1/status, /v1/init, /v1/ca and the lists of the register. */
+#include <string.h>
+
+#include "api/handlers.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+
+enum { STATUS_TOKEN_MS = 1000 };
+
+static json_t *status_roles(struct site *s, size_t index)
+{
+    static const struct {
+        enum site_role role;
+        const char *name;
+    } roles[] = {{SITE_SIGNER, "signer"}, {SITE_CA, "ca"}, {SITE_LOG, "log"}};
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < sizeof(roles) / sizeof(roles[0]); i++)
+        if (site_token(s, roles[i].role) == site_token_at(s, index) &&
+            json_array_append_new(array, json_string(roles[i].name)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+/* A token's state; one that doesn't answer is unavailable, never forgotten. */
+static json_t *status_token(struct site *s, size_t index)
+{
+    struct token_info info = {0};
+    struct fault f = {0};
+    int64_t deadline = clock_mono_ms(site_clock(s)) + STATUS_TOKEN_MS;
+    bool ready = token_info(site_token_at(s, index), deadline, &info, &f) == ESIGN_OK;
+
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s}", "name", token_name(site_token_at(s, index)),
+                     "role", status_roles(s, index), "state", ready ? "ready" : "unavailable",
+                     "label", info.label, "serial", info.serial, "detail", f.detail);
+}
+
+static json_t *status_tokens(struct site *s)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; array && i < config_token_count(site_config(s)); i++)
+        if (json_array_append_new(array, status_token(s, i)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+/* What an administrator should know although everything runs. */
+static json_t *status_warnings(struct site *s)
+{
+    CLEANUP(json_decref_p) json_t *warnings = json_array();
+    int failed = 0;
+
+    if (strcmp(config_str(site_config(s), "separation"), "none") == 0)
+        failed |= json_array_append_new(
+            warnings,
+            json_string("separation=none: all services run as one user, which can read every "
+                        "PIN; signatures are marked system=test"));
+    if (!config_bool(site_config(s), "clock.require_sync"))
+        failed |= json_array_append_new(
+            warnings, json_string("clock.require_sync is off: signatures tell the clock's state"));
+    failed |= json_array_append_new(
+        warnings,
+        json_string("anchor=local: entries newer than a checkpoint kept elsewhere can be cut "
+                    "off by who owns this disk"));
+    return failed ? NULL : TAKE(warnings);
+}
+
+static json_t *status_peer(const struct api_request *request)
+{
+    const char *kind = request->peer.kind == API_PEER_APPLICATION ? "application"
+                       : request->peer.kind == API_PEER_TERMINAL  ? "terminal"
+                                                                  : "owner";
+
+    return json_pack("{s:s, s:s}", "kind", kind, "id", request->peer.id);
+}
+
+HANDLER(handle_status)
+{
+    struct site *s = handler_site(request);
+    const struct config *c = site_config(s);
+    CLEANUP(buf_done) struct buf note = buf_new(4096);
+    int64_t error_ms = -1, checkpoint_size = -1;
+    bool synchronised = clock_synchronised(&error_ms);
+    enum esign_rc rc = store_checkpoint(site_store(s), &note, &checkpoint_size, f);
+
+    if (rc != ESIGN_OK && rc != ESIGN_E_NOT_FOUND)
+        return rc;
+    return handler_reply(
+        reply, 200,
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I}, s:s, s:{s:I, s:I}, s:o, s:o, s:o}",
+                  "version", ESIGN_VERSION, "state", site_ready(s) ? "ready" : "uninitialised",
+                  "system_class", config_str(c, "system_class"), "system", site_system(s),
+                  "separation", config_str(c, "separation"), "clock", "state",
+                  synchronised ? "synchronised" : "unsynchronised", "error_ms",
+                  (json_int_t)error_ms, "anchor", "local", "audit", "size",
+                  (json_int_t)store_size(site_store(s)), "checkpoint_size",
+                  (json_int_t)(rc == ESIGN_OK ? checkpoint_size : -1), "tokens", status_tokens(s),
+                  "peer", status_peer(request), "warnings", status_warnings(s)),
+        f);
+}
+
+HANDLER(handle_tokens)
+{
+    return handler_reply(reply, 200,
+                         json_pack("{s:o}", "items", status_tokens(handler_site(request))), f);
+}
+
+/* The issuing certificate and the log's public key: what a verifier needs to trust us. */
+static enum esign_rc status_trust(struct site *s, json_t **ret, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *row = NULL;
+    CLEANUP(buf_done) struct buf certificate = buf_new(SITE_CERT_MAX);
+    enum esign_rc rc = store_get(site_store(s), "site", "site", &row, NULL, f);
+
+    if (rc == ESIGN_OK)
+        rc = site_decode(row, "ca_certificate", &certificate, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    *ret = json_pack("{s:o, s:s, s:s}", "certificate", handler_pem(buf_bytes(&certificate)),
+                     "log_spki", json_str(row, "log_spki"), "origin", json_str(row, "origin"));
+    return *ret ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
+}
+
+HANDLER(handle_ca)
+{
+    json_t *trust = NULL;
+    enum esign_rc rc = status_trust(handler_site(request), &trust, f);
+
+    return rc == ESIGN_OK ? handler_reply(reply, 200, trust, f) : rc;
+}
+
+HANDLER(handle_init)
+{
+    const struct register_origin origin = handler_origin(request);
+    CLEANUP(json_decref_p) json_t *done = NULL;
+    CLEANUP(json_decref_p) json_t *trust = NULL;
+    enum esign_rc rc = register_init(handler_site(request), request->body, &origin, &done, f);
+
+    if (rc == ESIGN_OK)
+        rc = status_trust(handler_site(request), &trust, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    log_notice("the service is initialised peer_uid=%u", (unsigned)request->peer.uid);
+    return handler_reply(reply, 201,
+                         json_pack("{s:O, s:O, s:O, s:O, s:O}", "ca_certificate",
+                                   json_object_get(trust, "certificate"), "log_spki",
+                                   json_object_get(trust, "log_spki"), "origin",
+                                   json_object_get(trust, "origin"), "officers",
+                                   json_object_get(done, "officers"), "checkpoint",
+                                   json_object_get(done, "checkpoint")),
+                         f);
+}
+
+HANDLER(handle_applications)
+{
+    return handler_list(request, "application", NULL, NULL, NULL, reply, f);
+}
+
+HANDLER(handle_terminals)
+{
+    return handler_list(request, "terminal", NULL, NULL, NULL, reply, f);
+}
+
+HANDLER(handle_meanings)
+{
+    return handler_list(request, "meaning", NULL, NULL, NULL, reply, f);
+}
+
+HANDLER(handle_plans)
+{
+    return handler_list(request, "plan", NULL, NULL, NULL, reply, f);
+}
+
+HANDLER(handle_statements)
+{
+    return handler_list(request, "statement", NULL, NULL, NULL, reply, f);
+}

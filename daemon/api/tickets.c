@@ -1,0 +1,127 @@
+/* /v1/tickets and POST /v1/signatures: signing requests and their authorisation. */
+#include <string.h>
+
+#include "api/handlers.h"
+#include "authn/caller.h"
+#include "base/cleanup.h"
+
+/* The typed request; digest_only is a right of an application, or of a terminal's own person. */
+static struct sign_request tickets_request(const struct api_request *request)
+{
+    const json_t *body = request->body;
+    const char *application = handler_application(request);
+
+    return (struct sign_request){
+        .record = json_object_get(body, "record"),
+        .meaning = json_str(body, "meaning"),
+        .plan = json_str(body, "plan"),
+        .step = json_str(body, "step"),
+        .signer = json_str(body, "signer"),
+        .reason = json_str(body, "reason"),
+        .comment = json_str(body, "comment"),
+        .application = application,
+        .terminal = handler_terminal(request),
+        .may_digest_only =
+            application && authn_caller_right(site_store(handler_site(request)), application,
+                                              "digest_only", NULL) == ESIGN_OK};
+}
+
+HANDLER(handle_ticket_create)
+{
+    struct site *s = handler_site(request);
+    const struct sign_request wanted = tickets_request(request);
+    CLEANUP(json_decref_p) json_t *ticket = NULL;
+    enum esign_rc rc = sign_ticket_make(s, &wanted, &ticket, f);
+
+    if (rc == ESIGN_OK)
+        rc = sign_ticket_create(s, ticket, request->deadline_at_ms, f);
+    return rc == ESIGN_OK ? handler_reply(reply, 201, sign_ticket_view(s, ticket), f) : rc;
+}
+
+HANDLER(handle_ticket_list)
+{
+    const char *signer = api_query_text(&request->query, "signer");
+    const char *state = api_query_text(&request->query, "state");
+
+    if (signer)
+        return handler_list(request, "ticket", "signer", signer, sign_ticket_view, reply, f);
+    return handler_list(request, "ticket", state ? "state" : NULL, state, sign_ticket_view, reply,
+                        f);
+}
+
+HANDLER(handle_ticket_get)
+{
+    struct site *s = handler_site(request);
+    CLEANUP(json_decref_p) json_t *ticket = NULL;
+    enum esign_rc rc = sign_ticket_get(s, request->id, &ticket, NULL, f);
+
+    return rc == ESIGN_OK ? handler_reply(reply, 200, sign_ticket_view(s, ticket), f) : rc;
+}
+
+HANDLER(handle_ticket_authorise)
+{
+    const struct sign_act act = {.ticket_id = request->id,
+                                 .user_id = request->user_id,
+                                 .password = request->password,
+                                 .nonce = json_str(request->body, "nonce"),
+                                 .presented_hash = json_str(request->body, "presented_hash"),
+                                 .application = handler_application(request),
+                                 .terminal = handler_terminal(request),
+                                 .deadline_at_ms = request->deadline_at_ms};
+    json_t *signature = NULL;
+    enum esign_rc rc = ESIGN_OK;
+
+    /* through an application the components may only be entered with its right to do so */
+    if (act.application)
+        rc = authn_caller_right(site_store(handler_site(request)), act.application, "entry_app", f);
+    if (rc == ESIGN_OK)
+        rc = sign_run(handler_site(request), &act, &signature, f);
+    return rc == ESIGN_OK ? handler_reply(reply, 200, signature, f) : rc;
+}
+
+/* A signer who declines proves all components, as for a signature. */
+HANDLER(handle_ticket_decline)
+{
+    CLEANUP(authn_person_done) struct authn_person person = {0};
+    struct site *s = handler_site(request);
+    enum esign_rc rc = handler_officer(request, "signer", NULL, &person, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    const struct sign_end end = {"declined", json_str(request->body, "reason"),
+                                 handler_application(request), handler_terminal(request), &person};
+    rc = sign_ticket_end(s, request->id, &end, request->deadline_at_ms, f);
+    rc = handler_settle(request, &person, "ticket.refused", "ticket", rc, f);
+    return rc == ESIGN_OK ? handle_ticket_get(request, reply, f) : rc;
+}
+
+HANDLER(handle_ticket_cancel)
+{
+    const struct sign_end end = {"cancelled", json_str(request->body, "reason"),
+                                 handler_application(request), handler_terminal(request), NULL};
+    enum esign_rc rc =
+        sign_ticket_end(handler_site(request), request->id, &end, request->deadline_at_ms, f);
+
+    return rc == ESIGN_OK ? handle_ticket_get(request, reply, f) : rc;
+}
+
+/* Ticket and authorisation in one call. */
+HANDLER(handle_sign)
+{
+    struct site *s = handler_site(request);
+    const struct sign_request wanted = tickets_request(request);
+    CLEANUP(json_decref_p) json_t *ticket = NULL;
+    json_t *signature = NULL;
+    enum esign_rc rc = sign_ticket_make(s, &wanted, &ticket, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    const struct sign_act act = {.new_ticket = ticket,
+                                 .user_id = request->user_id,
+                                 .password = request->password,
+                                 .application = wanted.application,
+                                 .terminal = wanted.terminal,
+                                 .deadline_at_ms = request->deadline_at_ms};
+    rc = sign_run(s, &act, &signature, f);
+    return rc == ESIGN_OK ? handler_reply(reply, 201, signature, f) : rc;
+}
