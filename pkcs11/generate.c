@@ -1,0 +1,149 @@
+#include "pkcs11/key.h"
+
+#include "pkcs11/ckr.h"
+#include "pkcs11/public.h"
+
+#include <string.h>
+
+static const CK_BBOOL generate_yes = CK_TRUE, generate_no = CK_FALSE;
+static const uint8_t generate_exponent[] = {1, 0, 1};
+
+static CK_ATTRIBUTE generate_attribute(CK_ATTRIBUTE_TYPE type, const void *value, size_t len)
+{
+    return (CK_ATTRIBUTE){type, (void *)(uintptr_t)value, len}; /* read only, by the interface */
+}
+
+static CK_ATTRIBUTE generate_flag(CK_ATTRIBUTE_TYPE type, bool on)
+{
+    return generate_attribute(type, on ? &generate_yes : &generate_no, sizeof(CK_BBOOL));
+}
+
+struct generate_pair {
+    CK_OBJECT_HANDLE public_key, private_key;
+};
+
+static CK_RV generate_call(const struct pkcs11_session *s, const struct pkcs11_key_order *order,
+                           struct generate_pair *ret)
+{
+    const struct pkcs11_mechanism *m = order->mechanism;
+    CK_MECHANISM mechanism = {m->generate, NULL, 0};
+    CK_ATTRIBUTE public_key[] = {
+        generate_flag(CKA_TOKEN, true),
+        generate_flag(CKA_PRIVATE, false),
+        generate_flag(CKA_VERIFY, true),
+        generate_flag(CKA_ENCRYPT, false),
+        generate_flag(CKA_WRAP, false),
+        generate_attribute(CKA_ID, order->id, TOKEN_KEY_ID_LEN),
+        generate_attribute(CKA_LABEL, order->label, strlen(order->label)),
+        m->ec_group
+            ? generate_attribute(CKA_EC_PARAMS, m->ec_params.data, m->ec_params.len)
+            : generate_attribute(CKA_MODULUS_BITS, &m->modulus_bits, sizeof(m->modulus_bits)),
+        generate_attribute(CKA_PUBLIC_EXPONENT, generate_exponent, sizeof(generate_exponent)),
+    };
+    CK_ATTRIBUTE private_key[] = {
+        generate_flag(CKA_TOKEN, true),
+        generate_flag(CKA_PRIVATE, true),
+        generate_flag(CKA_SENSITIVE, true),
+        generate_flag(CKA_EXTRACTABLE, false),
+        generate_flag(CKA_SIGN, true),
+        generate_flag(CKA_DECRYPT, false),
+        generate_flag(CKA_UNWRAP, false),
+        generate_flag(CKA_DERIVE, false),
+        generate_attribute(CKA_ID, order->id, TOKEN_KEY_ID_LEN),
+        generate_attribute(CKA_LABEL, order->label, strlen(order->label)),
+    };
+    size_t public_count = sizeof(public_key) / sizeof(public_key[0]);
+
+    return s->calls->C_GenerateKeyPair(s->handle, &mechanism, public_key,
+                                       m->ec_group ? public_count - 1 : public_count, private_key,
+                                       sizeof(private_key) / sizeof(private_key[0]),
+                                       &ret->public_key, &ret->private_key);
+}
+
+/* What the token must say of the private key that it made.  optional: a token of an older version
+ * may not know the attribute. */
+static const struct {
+    CK_ATTRIBUTE_TYPE type;
+    CK_BBOOL wanted;
+    bool optional;
+    const char *name;
+} generate_demands[] = {
+    {CKA_TOKEN, CK_TRUE, false, "CKA_TOKEN"},
+    {CKA_PRIVATE, CK_TRUE, false, "CKA_PRIVATE"},
+    {CKA_SENSITIVE, CK_TRUE, false, "CKA_SENSITIVE"},
+    {CKA_EXTRACTABLE, CK_FALSE, false, "CKA_EXTRACTABLE"},
+    {CKA_SIGN, CK_TRUE, false, "CKA_SIGN"},
+    {CKA_DECRYPT, CK_FALSE, true, "CKA_DECRYPT"},
+    {CKA_UNWRAP, CK_FALSE, true, "CKA_UNWRAP"},
+    {CKA_DERIVE, CK_FALSE, true, "CKA_DERIVE"},
+    {CKA_LOCAL, CK_TRUE, true, "CKA_LOCAL"},
+    {CKA_ALWAYS_SENSITIVE, CK_TRUE, true, "CKA_ALWAYS_SENSITIVE"},
+    {CKA_NEVER_EXTRACTABLE, CK_TRUE, true, "CKA_NEVER_EXTRACTABLE"},
+};
+
+static enum esign_rc generate_check(const struct pkcs11_session *s, CK_OBJECT_HANDLE object,
+                                    struct fault *f)
+{
+    for (size_t i = 0; i < sizeof(generate_demands) / sizeof(generate_demands[0]); i++) {
+        CK_BBOOL value = 0xff;
+        CK_ATTRIBUTE asked = {generate_demands[i].type, &value, sizeof(value)};
+        CK_RV rv = s->calls->C_GetAttributeValue(s->handle, object, &asked, 1);
+        if (rv == CKR_ATTRIBUTE_TYPE_INVALID && generate_demands[i].optional)
+            continue;
+        if (rv != CKR_OK)
+            return pkcs11_fail(f, rv, "C_GetAttributeValue of a new key");
+        if (value != generate_demands[i].wanted)
+            return fault_reason(f, ESIGN_E_HSM, "key", "the token made a key with the wrong %s",
+                                generate_demands[i].name);
+    }
+    return ESIGN_OK;
+}
+
+static enum esign_rc generate_check_unused(const struct pkcs11_session *s,
+                                           const uint8_t id[TOKEN_KEY_ID_LEN], struct fault *f)
+{
+    CK_ATTRIBUTE same = generate_attribute(CKA_ID, id, TOKEN_KEY_ID_LEN);
+    CK_OBJECT_HANDLE found;
+    CK_ULONG count = 0;
+
+    CK_RV rv = s->calls->C_FindObjectsInit(s->handle, &same, 1);
+    if (rv != CKR_OK)
+        return pkcs11_fail(f, rv, "C_FindObjectsInit");
+    rv = s->calls->C_FindObjects(s->handle, &found, 1, &count);
+    CK_RV ended = s->calls->C_FindObjectsFinal(s->handle);
+    if (rv != CKR_OK || ended != CKR_OK)
+        return pkcs11_fail(f, rv != CKR_OK ? rv : ended, "C_FindObjects");
+    return count == 0 ? ESIGN_OK
+                      : fault_set(f, ESIGN_E_CONFLICT, "the token has an object with this key id");
+}
+
+/* The pair was not delivered, so it must not stay.  What can't be removed is an unused key. */
+static void generate_undo(const struct pkcs11_session *s, const struct generate_pair *pair)
+{
+    (void)s->calls->C_DestroyObject(s->handle, pair->private_key);
+    (void)s->calls->C_DestroyObject(s->handle, pair->public_key);
+}
+
+enum esign_rc pkcs11_key_generate(const struct pkcs11_session *session,
+                                  const struct pkcs11_key_order *order, struct buf *ret_spki,
+                                  struct fault *f)
+{
+    struct generate_pair pair = {0};
+
+    enum esign_rc rc = generate_check_unused(session, order->id, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    CK_RV rv = generate_call(session, order, &pair);
+    if (rv == CKR_MECHANISM_INVALID || rv == CKR_KEY_SIZE_RANGE || rv == CKR_CURVE_NOT_SUPPORTED ||
+        rv == CKR_DOMAIN_PARAMS_INVALID)
+        return fault_set(f, ESIGN_E_UNSUPPORTED, "the token can't make %s keys (%s)",
+                         token_algorithm_name(order->mechanism->algorithm), pkcs11_ckr_name(rv));
+    if (rv != CKR_OK)
+        return pkcs11_fail(f, rv, "C_GenerateKeyPair");
+    rc = generate_check(session, pair.private_key, f);
+    if (rc == ESIGN_OK)
+        rc = pkcs11_public_read(session, pair.public_key, order->mechanism, ret_spki, f);
+    if (rc != ESIGN_OK)
+        generate_undo(session, &pair);
+    return rc;
+}

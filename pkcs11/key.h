@@ -1,0 +1,48 @@
+/* Keys on the token: made, found by CKA_ID, and their public halves. */
+#pragma once
+
+#include "pkcs11/mechanism.h"
+#include "pkcs11/session.h"
+
+enum { PKCS11_KEYS_MAX = 256 }; /* handles kept; the search itself is linear on some tokens */
+
+struct pkcs11_key {
+    uint8_t id[TOKEN_KEY_ID_LEN];
+    CK_OBJECT_HANDLE handle;
+    const struct pkcs11_mechanism *mechanism;
+};
+
+/* Found private keys, the oldest replaced first. */
+struct pkcs11_keys {
+    struct pkcs11_key rows[PKCS11_KEYS_MAX];
+    size_t count, next;
+};
+
+/* The private key of id, from the cache or the token.  ret: a copy.  ESIGN_E_NOT_FOUND: the token
+ * doesn't show it; ESIGN_E_HSM reason "key": two have this id, or it is not of an algorithm that we
+ * use. */
+enum esign_rc pkcs11_key_find(const struct pkcs11_session *session, struct pkcs11_keys *keys,
+                              const uint8_t id[TOKEN_KEY_ID_LEN], struct pkcs11_key *ret,
+                              struct fault *f) MUST_CHECK;
+
+/* Forget a handle that the token no longer knows. */
+void pkcs11_key_forget(struct pkcs11_keys *keys, const uint8_t id[TOKEN_KEY_ID_LEN]);
+
+/* The SubjectPublicKeyInfo of id, whose private half must be there too.  ESIGN_E_NOT_FOUND. */
+enum esign_rc pkcs11_key_public(const struct pkcs11_session *session,
+                                const uint8_t id[TOKEN_KEY_ID_LEN], struct buf *ret_spki,
+                                struct fault *f) MUST_CHECK;
+
+struct pkcs11_key_order {
+    const struct pkcs11_mechanism *mechanism;
+    uint8_t id[TOKEN_KEY_ID_LEN];
+    const char *label;
+};
+
+/* Make a key pair: private half on the token, SENSITIVE, not EXTRACTABLE, to sign only; then read
+ * these attributes back, and destroy the pair if the token did otherwise (ESIGN_E_HSM reason
+ * "key").  ESIGN_E_CONFLICT: the id is in use; ESIGN_E_UNSUPPORTED: not an algorithm of this token.
+ */
+enum esign_rc pkcs11_key_generate(const struct pkcs11_session *session,
+                                  const struct pkcs11_key_order *order, struct buf *ret_spki,
+                                  struct fault *f) MUST_CHECK;

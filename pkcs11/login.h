@@ -1,0 +1,27 @@
+/* The PIN: where it comes from, when it may be sent, and that a refused one is never sent again. */
+#pragma once
+
+#include "base/secret.h"
+#include "config/config.h"
+
+#include <p11-kit/pkcs11.h>
+
+/* The service's credential of that name ("pin", "so-pin") from $CREDENTIALS_DIRECTORY, else the
+ * file named fallback_path ("" for none).  ret: owned by the caller.  ESIGN_E_POLICY: there is
+ * none, or others can read it. */
+enum esign_rc pkcs11_login_credential(const char *name, const char *fallback_path,
+                                      struct secret **ret, struct fault *f) MUST_CHECK;
+
+/* Whether the token's flags, read before any login, allow a PIN to be sent.  ESIGN_E_HSM reason
+ * "pin": locked, the last try is left (it is never used up), to be changed first, not set, or only
+ * to be entered on the token itself. */
+enum esign_rc pkcs11_login_allowed(CK_FLAGS flags, struct fault *f) MUST_CHECK;
+
+/* Log in once with the PIN of the configuration's token; it is wiped before this returns.  A token
+ * that asks for no login is left alone.
+ * ESIGN_E_HSM reason "pin": not sent, or refused; reason "unavailable": token or session lost.
+ * *ret_refused: the PIN was sent and may have been counted as wrong, so it must not be sent again.
+ */
+enum esign_rc pkcs11_login(CK_FUNCTION_LIST *calls, CK_SESSION_HANDLE session, CK_FLAGS flags,
+                           const struct config *config, size_t index, bool *ret_refused,
+                           struct fault *f) MUST_CHECK;

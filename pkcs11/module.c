@@ -1,0 +1,201 @@
+#include "pkcs11/module.h"
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "pkcs11/ckr.h"
+
+#include <dlfcn.h>
+#include <libp11.h>
+
+struct pkcs11_module {
+    void *library;
+    CK_FUNCTION_LIST *calls;
+    PKCS11_CTX *slots_context; /* libp11's; NULL: not loaded */
+};
+
+/* The slots of one enumeration. */
+struct module_slots {
+    PKCS11_CTX *context;
+    PKCS11_SLOT *slots;
+    unsigned count;
+};
+
+static enum esign_rc module_set_environment(const struct config *config, size_t index,
+                                            struct fault *f)
+{
+    const char *line;
+
+    for (size_t i = 0; (line = config_token_environment(config, index, i)); i++) {
+        const char *value = strchr(line, '='); /* the configuration has checked that there is one */
+        CLEANUP(free_p) char *name = strndup(line, (size_t)(value - line));
+        if (!name || setenv(name, value + 1, 1) != 0)
+            return fault_set(f, ESIGN_E_INTERNAL, "no memory for the token's environment");
+    }
+    return ESIGN_OK;
+}
+
+static enum esign_rc module_unavailable(struct fault *f, const char *what, const char *why)
+{
+    return fault_reason(f, ESIGN_E_HSM, "unavailable", "%.60s: %.120s", what,
+                        why ? why : "no reason given");
+}
+
+static enum esign_rc module_initialise(struct pkcs11_module *module, const char *path,
+                                       struct fault *f)
+{
+    CK_RV (*get_functions)(CK_FUNCTION_LIST **);
+
+    module->library = path[0] == '/' ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    if (!module->library)
+        return module_unavailable(f, path, path[0] == '/' ? dlerror() : "not an absolute path");
+    void *symbol = dlsym(module->library, "C_GetFunctionList");
+    if (!symbol)
+        return module_unavailable(f, path, "it is not a PKCS#11 module");
+    memcpy(&get_functions, &symbol, sizeof(get_functions)); /* ISO C has no cast for this */
+    CK_RV rv = get_functions(&module->calls);
+    if (rv != CKR_OK || !module->calls)
+        return pkcs11_fail(f, rv, "C_GetFunctionList");
+    rv = module->calls->C_Initialize(NULL);
+    if (rv != CKR_OK) {
+        module->calls = NULL;
+        (void)pkcs11_fail(f, rv, "C_Initialize");
+        return fault_reason(f, ESIGN_E_HSM, "unavailable", "%.60s: C_Initialize: %s (0x%lx)", path,
+                            pkcs11_ckr_name(rv), rv);
+    }
+    return ESIGN_OK;
+}
+
+/* libp11 finds the module initialised and leaves it as it is: no locking, no second thread. */
+static enum esign_rc module_join(struct pkcs11_module *module, const char *path, struct fault *f)
+{
+    PKCS11_CTX *context = PKCS11_CTX_new();
+
+    if (!context || PKCS11_CTX_load(context, path) != 0) {
+        if (context)
+            PKCS11_CTX_free(context);
+        return module_unavailable(f, path, "libp11 can't use it");
+    }
+    module->slots_context = context;
+    return ESIGN_OK;
+}
+
+enum esign_rc pkcs11_module_load(const struct config *config, size_t index,
+                                 struct pkcs11_module **ret, struct fault *f)
+{
+    const char *path = config_token_str(config, index, "module");
+
+    enum esign_rc rc = module_set_environment(config, index, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    struct pkcs11_module *module = calloc(1, sizeof(*module));
+    if (!module)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a module");
+    rc = module_initialise(module, path, f);
+    if (rc == ESIGN_OK)
+        rc = module_join(module, path, f);
+    if (rc != ESIGN_OK) {
+        pkcs11_module_free(module);
+        return rc;
+    }
+    *ret = module;
+    return ESIGN_OK;
+}
+
+void pkcs11_module_free(struct pkcs11_module *module)
+{
+    if (!module)
+        return;
+    if (module->slots_context) {
+        PKCS11_CTX_unload(module->slots_context); /* calls C_Finalize */
+        PKCS11_CTX_free(module->slots_context);
+    } else if (module->calls) {
+        (void)module->calls->C_Finalize(NULL); /* the process ends in any case */
+    }
+    free(module);
+}
+
+CK_FUNCTION_LIST *pkcs11_module_calls(const struct pkcs11_module *module)
+{
+    return module->calls;
+}
+
+static void module_slots_done(struct module_slots *s)
+{
+    if (s->slots)
+        PKCS11_release_all_slots(s->context, s->slots, s->count);
+}
+
+static enum esign_rc module_list_slots(const struct pkcs11_module *module, struct module_slots *ret,
+                                       struct fault *f)
+{
+    ret->context = module->slots_context;
+    if (PKCS11_enumerate_slots(ret->context, &ret->slots, &ret->count) != 0) {
+        *ret = (struct module_slots){0};
+        return fault_reason(f, ESIGN_E_HSM, "unavailable", "the module's slots can't be listed");
+    }
+    return ESIGN_OK;
+}
+
+enum esign_rc pkcs11_module_find(const struct pkcs11_module *module, const struct pkcs11_uri *uri,
+                                 CK_SLOT_ID *ret_slot, CK_TOKEN_INFO *ret_info, struct fault *f)
+{
+    CLEANUP(module_slots_done) struct module_slots list = {0};
+    unsigned found = 0;
+
+    enum esign_rc rc = module_list_slots(module, &list, f);
+    for (unsigned i = 0; rc == ESIGN_OK && i < list.count; i++) {
+        CK_TOKEN_INFO info;
+        CK_SLOT_ID slot = PKCS11_get_slotid_from_slot(&list.slots[i]);
+        const PKCS11_TOKEN *token = list.slots[i].token;
+        if (!token || !token->initialized || module->calls->C_GetTokenInfo(slot, &info) != CKR_OK ||
+            !pkcs11_uri_matches(uri, &info))
+            continue; /* an absent or failing token is not the one */
+        if (++found > 1)
+            return fault_reason(f, ESIGN_E_HSM, "unavailable",
+                                "two tokens match the uri; add serial= to it");
+        *ret_slot = slot;
+        *ret_info = info;
+    }
+    if (rc == ESIGN_OK && found == 0)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable",
+                            "no token matches the uri (%u slots looked at)", list.count);
+    return rc;
+}
+
+enum esign_rc pkcs11_module_find_blank(const struct pkcs11_module *module, CK_SLOT_ID *ret_slot,
+                                       struct fault *f)
+{
+    CLEANUP(module_slots_done) struct module_slots list = {0};
+
+    enum esign_rc rc = module_list_slots(module, &list, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    for (unsigned i = 0; i < list.count; i++) {
+        if (!list.slots[i].token || list.slots[i].token->initialized)
+            continue;
+        *ret_slot = PKCS11_get_slotid_from_slot(&list.slots[i]);
+        return ESIGN_OK;
+    }
+    return fault_reason(f, ESIGN_E_HSM, "unavailable", "there is no uninitialised token");
+}
+
+enum esign_rc pkcs11_module_has_label(const struct pkcs11_module *module,
+                                      const CK_UTF8CHAR label[PKCS11_LABEL_LEN], bool *ret,
+                                      struct fault *f)
+{
+    CLEANUP(module_slots_done) struct module_slots list = {0};
+
+    enum esign_rc rc = module_list_slots(module, &list, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    *ret = false;
+    for (unsigned i = 0; i < list.count; i++) {
+        CK_TOKEN_INFO info;
+        if (list.slots[i].token && list.slots[i].token->initialized &&
+            module->calls->C_GetTokenInfo(PKCS11_get_slotid_from_slot(&list.slots[i]), &info) ==
+                CKR_OK &&
+            bytes_equal(bytes_of(info.label, PKCS11_LABEL_LEN), bytes_of(label, PKCS11_LABEL_LEN)))
+            *ret = true;
+    }
+    return ESIGN_OK;
+}

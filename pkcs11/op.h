@@ -1,0 +1,14 @@
+/* The operations of esign-token as they travel in frames (daemon/base/worker/FORMAT.md): between
+ * token.c and worker.c, nobody else.  Blob: u32 length, then the bytes; numbers are big endian. */
+#pragma once
+
+#include "pkcs11/token.h"
+
+enum token_op {
+    TOKEN_OP_INFO = 1,       /* (empty) -> blobs label serial manufacturer model firmware */
+    TOKEN_OP_GENERATE = 2,   /* u8 algorithm, key id, blob label -> SubjectPublicKeyInfo */
+    TOKEN_OP_PUBLIC_KEY = 3, /* key id -> SubjectPublicKeyInfo */
+    TOKEN_OP_SIGN = 4,       /* key id, blob digest -> value */
+};
+
+enum { TOKEN_LABEL_MAX = 64, TOKEN_DIGEST_MAX = 64 };

@@ -1,0 +1,101 @@
+#include "pkcs11/session.h"
+
+#include "base/cleanup.h"
+#include "pkcs11/ckr.h"
+#include "pkcs11/login.h"
+
+DEFINE_CLEANUP(struct pkcs11_uri *, pkcs11_uri_free)
+
+/* A read-write session where the token allows it: keys are made in it. */
+static enum esign_rc session_begin(struct pkcs11_session *s, struct fault *f)
+{
+    CK_FLAGS flags = CKF_SERIAL_SESSION;
+
+    if ((s->info.flags & CKF_WRITE_PROTECTED) == 0)
+        flags |= CKF_RW_SESSION;
+    CK_RV rv = s->calls->C_OpenSession(s->slot, flags, NULL, NULL, &s->handle);
+    return rv == CKR_OK ? ESIGN_OK
+                        : fault_reason(f, ESIGN_E_HSM, "unavailable", "C_OpenSession: %s (0x%lx)",
+                                       pkcs11_ckr_name(rv), rv);
+}
+
+static enum esign_rc session_log_in(struct pkcs11_session *s, const struct config *config,
+                                    size_t index, bool may_login, bool *ret_refused,
+                                    struct fault *f)
+{
+    if (!may_login)
+        return fault_reason(f, ESIGN_E_HSM, "pin",
+                            "the token refused the PIN; it is not sent again until the service is "
+                            "restarted");
+    return pkcs11_login(s->calls, s->handle, s->info.flags, config, index, ret_refused, f);
+}
+
+enum esign_rc pkcs11_session_open(const struct config *config, size_t index, bool may_login,
+                                  struct pkcs11_session *ret, bool *ret_refused, struct fault *f)
+{
+    CLEANUP(pkcs11_uri_free_p) struct pkcs11_uri *uri = NULL;
+    struct pkcs11_session s = {0};
+
+    *ret_refused = false;
+    enum esign_rc rc = pkcs11_uri_parse(config_token_str(config, index, "uri"), &uri, f);
+    if (rc == ESIGN_OK)
+        rc = pkcs11_module_load(config, index, &s.module, f);
+    if (rc == ESIGN_OK) {
+        s.calls = pkcs11_module_calls(s.module);
+        rc = pkcs11_module_find(s.module, uri, &s.slot, &s.info, f);
+    }
+    if (rc == ESIGN_OK)
+        rc = session_begin(&s, f);
+    if (rc == ESIGN_OK)
+        rc = session_log_in(&s, config, index, may_login, ret_refused, f);
+    if (rc == ESIGN_OK)
+        *ret = s;
+    else
+        pkcs11_session_close(&s);
+    return rc;
+}
+
+void pkcs11_session_close(struct pkcs11_session *session)
+{
+    pkcs11_module_free(session->module); /* C_Finalize ends session and login */
+    *session = (struct pkcs11_session){0};
+}
+
+/* Whether the session shows any private key. */
+static enum esign_rc session_find_any(const struct pkcs11_session *s, bool *ret, struct fault *f)
+{
+    CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+    CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
+    CK_OBJECT_HANDLE found;
+    CK_ULONG count = 0;
+
+    CK_RV rv = s->calls->C_FindObjectsInit(s->handle, &template, 1);
+    if (rv != CKR_OK)
+        return pkcs11_fail(f, rv, "C_FindObjectsInit");
+    rv = s->calls->C_FindObjects(s->handle, &found, 1, &count);
+    CK_RV ended = s->calls->C_FindObjectsFinal(s->handle);
+    if (rv != CKR_OK || ended != CKR_OK)
+        return pkcs11_fail(f, rv != CKR_OK ? rv : ended, "C_FindObjects");
+    *ret = count > 0;
+    return ESIGN_OK;
+}
+
+enum esign_rc pkcs11_session_check(struct pkcs11_session *session, struct fault *f)
+{
+    CK_SESSION_INFO state;
+    bool found = false;
+
+    CK_RV rv = session->calls->C_GetSessionInfo(session->handle, &state);
+    if (rv != CKR_OK)
+        return pkcs11_fail(f, rv, "C_GetSessionInfo");
+    if ((session->info.flags & CKF_LOGIN_REQUIRED) != 0 && state.state != CKS_RO_USER_FUNCTIONS &&
+        state.state != CKS_RW_USER_FUNCTIONS)
+        return pkcs11_fail(f, CKR_USER_NOT_LOGGED_IN, "C_GetSessionInfo");
+    enum esign_rc rc = session_find_any(session, &found, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    if (session->has_keys && !found)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable", "the token's keys have vanished");
+    session->has_keys = found;
+    return ESIGN_OK;
+}

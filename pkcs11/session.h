@@ -1,0 +1,26 @@
+/* One PKCS#11 session: from nothing to logged in. */
+#pragma once
+
+#include "pkcs11/module.h"
+
+struct pkcs11_session {
+    struct pkcs11_module *module;
+    CK_FUNCTION_LIST *calls; /* borrowed from module */
+    CK_SLOT_ID slot;
+    CK_SESSION_HANDLE handle;
+    CK_TOKEN_INFO info; /* as it was before the login; SoftHSM gives none afterwards */
+    bool has_keys;      /* a private key has been seen */
+};
+
+/* Load the module, find the token, open a session and, with may_login, log in.  As
+ * pkcs11_module_load, pkcs11_module_find and pkcs11_login; without may_login ESIGN_E_HSM reason
+ * "pin".  After an error ret is empty.  *ret_refused as in pkcs11_login. */
+enum esign_rc pkcs11_session_open(const struct config *config, size_t index, bool may_login,
+                                  struct pkcs11_session *ret, bool *ret_refused,
+                                  struct fault *f) MUST_CHECK;
+void pkcs11_session_close(struct pkcs11_session *session); /* an empty one is allowed */
+
+/* Ask the token whether session and login are alive and whether keys that were there still are (a
+ * token of SoftHSM that is taken away loses them without any error).  ESIGN_E_HSM reason
+ * "unavailable". */
+enum esign_rc pkcs11_session_check(struct pkcs11_session *session, struct fault *f) MUST_CHECK;

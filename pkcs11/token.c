@@ -1,0 +1,160 @@
+#include "pkcs11/op.h"
+
+#include "base/cleanup.h"
+#include "base/reader.h"
+#include "base/worker/call.h"
+
+#include <assert.h>
+
+enum { TOKEN_NAME_MAX = 33, TOKEN_TEXT_MAX = 48 };
+
+struct token {
+    char name[TOKEN_NAME_MAX];
+    struct worker_pool *pool;
+};
+
+static const struct {
+    const char *name;
+    enum token_algorithm algorithm;
+} token_algorithms[] = {{"p256", TOKEN_P256},
+                        {"p384", TOKEN_P384},
+                        {"rsa3072", TOKEN_RSA3072},
+                        {"rsa4096", TOKEN_RSA4096}};
+
+enum { TOKEN_ALGORITHM_COUNT = sizeof(token_algorithms) / sizeof(token_algorithms[0]) };
+
+enum token_algorithm token_algorithm_by_name(const char *name)
+{
+    for (size_t i = 0; i < TOKEN_ALGORITHM_COUNT; i++)
+        if (strcmp(token_algorithms[i].name, name) == 0)
+            return token_algorithms[i].algorithm;
+    return (enum token_algorithm)0;
+}
+
+const char *token_algorithm_name(enum token_algorithm a)
+{
+    for (size_t i = 0; i < TOKEN_ALGORITHM_COUNT; i++)
+        if (token_algorithms[i].algorithm == a)
+            return token_algorithms[i].name;
+    return NULL;
+}
+
+enum esign_rc token_open(const char *name, const char *path, unsigned lanes, struct token **ret,
+                         struct fault *f)
+{
+    char text[TOKEN_TEXT_MAX];
+    struct token *t = calloc(1, sizeof(*t));
+
+    if (!t)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a token");
+    (void)snprintf(t->name, sizeof(t->name), "%s", name); /* the configuration allows 32 bytes */
+    (void)snprintf(text, sizeof(text), "token %s", t->name);
+    enum esign_rc rc = worker_pool_new(text, path, lanes, &t->pool, f);
+    if (rc != ESIGN_OK) {
+        token_close(t);
+        return rc;
+    }
+    *ret = t;
+    return ESIGN_OK;
+}
+
+void token_close(struct token *t)
+{
+    if (!t)
+        return;
+    worker_pool_free(t->pool);
+    free(t);
+}
+
+const char *token_name(const struct token *t)
+{
+    return t->name;
+}
+
+static enum esign_rc token_call(struct token *t, enum token_op op, const struct buf *body,
+                                int64_t deadline_at_ms, struct buf *reply, struct fault *f)
+{
+    assert(buf_ok(body)); /* all bodies here are small and made by us */
+    return worker_call(t->pool, (uint16_t)op, buf_bytes(body), NULL, 0, deadline_at_ms, reply, f);
+}
+
+enum esign_rc token_info(struct token *t, int64_t deadline_at_ms, struct token_info *ret,
+                         struct fault *f)
+{
+    CLEANUP(buf_done) struct buf body = buf_new(1);
+    CLEANUP(buf_done) struct buf reply = buf_new(sizeof(*ret) + 64);
+    struct token_info info;
+
+    enum esign_rc rc = token_call(t, TOKEN_OP_INFO, &body, deadline_at_ms, &reply, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    struct reader r = reader_of(buf_bytes(&reply));
+    reader_str(&r, info.label, sizeof(info.label));
+    reader_str(&r, info.serial, sizeof(info.serial));
+    reader_str(&r, info.manufacturer, sizeof(info.manufacturer));
+    reader_str(&r, info.model, sizeof(info.model));
+    reader_str(&r, info.firmware, sizeof(info.firmware));
+    if (!reader_done(&r))
+        return fault_reason(f, ESIGN_E_HSM, "worker", "token %s: malformed answer", t->name);
+    *ret = info;
+    return ESIGN_OK;
+}
+
+/* A call whose answer is one run of bytes that must not be empty; put into ret, cleared before. */
+static enum esign_rc token_call_value(struct token *t, enum token_op op, const struct buf *body,
+                                      int64_t deadline_at_ms, size_t max, struct buf *ret,
+                                      struct fault *f)
+{
+    CLEANUP(buf_done) struct buf reply = buf_new(max);
+
+    enum esign_rc rc = token_call(t, op, body, deadline_at_ms, &reply, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    if (reply.len == 0)
+        return fault_reason(f, ESIGN_E_HSM, "worker", "token %s: empty answer", t->name);
+    buf_clear(ret);
+    buf_put(ret, buf_bytes(&reply));
+    return buf_ok(ret)
+               ? ESIGN_OK
+               : fault_set(f, ESIGN_E_TOO_LARGE, "token %s: no room for the answer", t->name);
+}
+
+enum esign_rc token_generate(struct token *t, enum token_algorithm algorithm,
+                             const uint8_t key_id[TOKEN_KEY_ID_LEN], const char *label,
+                             int64_t deadline_at_ms, struct buf *ret_spki, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf body = buf_new(1 + TOKEN_KEY_ID_LEN + 4 + TOKEN_LABEL_MAX);
+
+    if (strlen(label) > TOKEN_LABEL_MAX)
+        return fault_set(f, ESIGN_E_TOO_LARGE, "a key's label has at most %d bytes",
+                         TOKEN_LABEL_MAX);
+    buf_put_u8(&body, (uint8_t)algorithm);
+    buf_put(&body, bytes_of(key_id, TOKEN_KEY_ID_LEN));
+    buf_put_blob(&body, bytes_of_str(label));
+    return token_call_value(t, TOKEN_OP_GENERATE, &body, deadline_at_ms, TOKEN_SPKI_MAX, ret_spki,
+                            f);
+}
+
+enum esign_rc token_public_key(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
+                               int64_t deadline_at_ms, struct buf *ret_spki, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf body = buf_new(TOKEN_KEY_ID_LEN);
+
+    buf_put(&body, bytes_of(key_id, TOKEN_KEY_ID_LEN));
+    return token_call_value(t, TOKEN_OP_PUBLIC_KEY, &body, deadline_at_ms, TOKEN_SPKI_MAX, ret_spki,
+                            f);
+}
+
+enum esign_rc token_sign(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
+                         struct bytes digest, int64_t deadline_at_ms, struct buf *ret_value,
+                         struct fault *f)
+{
+    CLEANUP(buf_done) struct buf body = buf_new(TOKEN_KEY_ID_LEN + 4 + TOKEN_DIGEST_MAX);
+
+    if (digest.len > TOKEN_DIGEST_MAX)
+        return fault_set(f, ESIGN_E_TOO_LARGE, "a digest has at most %d bytes", TOKEN_DIGEST_MAX);
+    buf_put(&body, bytes_of(key_id, TOKEN_KEY_ID_LEN));
+    buf_put_blob(&body, digest);
+    return token_call_value(t, TOKEN_OP_SIGN, &body, deadline_at_ms, TOKEN_SIGNATURE_MAX, ret_value,
+                            f);
+}

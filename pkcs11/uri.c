@@ -1,0 +1,91 @@
+#include "pkcs11/uri.h"
+
+#include "base/cleanup.h"
+
+#include <p11-kit/uri.h>
+
+struct pkcs11_uri {
+    P11KitUri *uri;
+};
+
+/* p11-kit fills fields that the URI doesn't have with NUL bytes. */
+static bool uri_has(const unsigned char *field)
+{
+    return field[0] != '\0';
+}
+
+static enum esign_rc uri_check(P11KitUri *uri, struct fault *f)
+{
+    const CK_TOKEN_INFO *token = p11_kit_uri_get_token_info(uri);
+    CK_ULONG object_attributes = 0;
+
+    (void)p11_kit_uri_get_attributes(uri, &object_attributes);
+    if (p11_kit_uri_any_unrecognized(uri))
+        return fault_field(f, ESIGN_E_POLICY, "uri", "the token's URI has an unknown attribute");
+    if (p11_kit_uri_get_pin_value(uri) || p11_kit_uri_get_pin_source(uri))
+        return fault_field(f, ESIGN_E_POLICY, "uri",
+                           "a PIN does not belong into the URI; use pin_file or a credential");
+    if (p11_kit_uri_get_module_name(uri) || p11_kit_uri_get_module_path(uri) ||
+        object_attributes > 0)
+        return fault_field(f, ESIGN_E_POLICY, "uri", "the URI must name a token, nothing else");
+    if (!uri_has(token->label) && !uri_has(token->serialNumber))
+        return fault_field(f, ESIGN_E_POLICY, "uri",
+                           "the URI must have token= (the label) or serial=");
+    return ESIGN_OK;
+}
+
+enum esign_rc pkcs11_uri_parse(const char *text, struct pkcs11_uri **ret, struct fault *f)
+{
+    struct pkcs11_uri *u = calloc(1, sizeof(*u));
+
+    if (!u || !(u->uri = p11_kit_uri_new())) {
+        free(u);
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a URI");
+    }
+    int parsed = p11_kit_uri_parse(text, P11_KIT_URI_FOR_ANY, u->uri);
+    enum esign_rc rc = parsed == P11_KIT_URI_OK
+                           ? uri_check(u->uri, f)
+                           : fault_field(f, ESIGN_E_POLICY, "uri", "'%.80s': %s", text,
+                                         p11_kit_uri_message(parsed));
+    if (rc != ESIGN_OK) {
+        pkcs11_uri_free(u);
+        return rc;
+    }
+    *ret = u;
+    return ESIGN_OK;
+}
+
+void pkcs11_uri_free(struct pkcs11_uri *uri)
+{
+    if (!uri)
+        return;
+    p11_kit_uri_free(uri->uri);
+    free(uri);
+}
+
+bool pkcs11_uri_matches(const struct pkcs11_uri *uri, const CK_TOKEN_INFO *info)
+{
+    return p11_kit_uri_match_token_info(uri->uri, info) == 1;
+}
+
+bool pkcs11_uri_label(const struct pkcs11_uri *uri, CK_UTF8CHAR ret[PKCS11_LABEL_LEN])
+{
+    const CK_TOKEN_INFO *token = p11_kit_uri_get_token_info(uri->uri);
+
+    if (!uri_has(token->label) || uri_has(token->serialNumber))
+        return false;
+    for (size_t i = 0; i < PKCS11_LABEL_LEN; i++)
+        ret[i] = token->label[i] ? token->label[i] : ' ';
+    return true;
+}
+
+void pkcs11_unpad(const unsigned char *padded, size_t padded_len, char *ret)
+{
+    size_t len = padded_len;
+
+    while (len > 0 && (padded[len - 1] == ' ' || padded[len - 1] == '\0'))
+        len--;
+    for (size_t i = 0; i < len; i++)
+        ret[i] = padded[i] < 0x20 || padded[i] == 0x7f ? '?' : (char)padded[i];
+    ret[len] = '\0';
+}
