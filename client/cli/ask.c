@@ -1,0 +1,195 @@
+#include "ask.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+
+#include "base/cleanup.h"
+
+DEFINE_CLEANUP(struct secret *, secret_free)
+
+/* The terminal while something is asked. */
+struct ask_terminal {
+    int fd, signal_fd;
+    sigset_t before;      /* signal mask to be restored */
+    struct termios saved; /* settings to be restored */
+    bool quiet;           /* echo is to be off */
+    const char *prompt;
+};
+
+static void ask_write(int fd, const char *text)
+{
+    /* a terminal that can't be written to shows in the read that follows */
+    ssize_t written = write(fd, text, strlen(text));
+    (void)written;
+}
+
+static void ask_prompt(const struct ask_terminal *t)
+{
+    struct termios now = t->saved;
+
+    if (t->quiet)
+        now.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
+    (void)tcsetattr(t->fd, TCSAFLUSH, &now); /* a refusal means that it is no terminal: checked */
+    ask_write(t->fd, t->prompt);
+    ask_write(t->fd, ": ");
+}
+
+static void ask_restore(const struct ask_terminal *t)
+{
+    (void)tcsetattr(t->fd, TCSAFLUSH, &t->saved); /* nothing else can be done */
+    if (t->quiet)
+        ask_write(t->fd, "\n");
+}
+
+static enum esign_rc ask_open(const char *prompt, bool quiet, struct ask_terminal *ret,
+                              struct fault *f)
+{
+    sigset_t set;
+
+    *ret = (struct ask_terminal){.fd = -1, .signal_fd = -1, .prompt = prompt, .quiet = quiet};
+    ret->fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (ret->fd < 0 || tcgetattr(ret->fd, &ret->saved) != 0) {
+        close_p(&ret->fd);
+        return fault_set(f, ESIGN_E_POLICY,
+                         "there is no terminal to ask on; give --password-fd N or run it on one");
+    }
+    (void)sigemptyset(&set); /* these five cannot fail with valid arguments */
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigaddset(&set, SIGQUIT);
+    (void)sigaddset(&set, SIGTSTP);
+    (void)sigprocmask(SIG_BLOCK, &set, &ret->before);
+    ret->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+    if (ret->signal_fd < 0) {
+        int cause = errno;
+        (void)sigprocmask(SIG_SETMASK, &ret->before, NULL);
+        close_p(&ret->fd);
+        return fault_cause(f, ESIGN_E_INTERNAL, (unsigned long)cause, "signals can't be watched");
+    }
+    ask_prompt(ret);
+    return ESIGN_OK;
+}
+
+static void ask_close(struct ask_terminal *t)
+{
+    ask_restore(t);
+    (void)sigprocmask(SIG_SETMASK, &t->before, NULL); /* cannot fail with a valid mask */
+    close_p(&t->signal_fd);
+    close_p(&t->fd);
+}
+
+/* Deliver a signal as if nothing had been asked; go on if the program survives it (SIGTSTP). */
+static void ask_deliver(const struct ask_terminal *t)
+{
+    struct signalfd_siginfo info;
+    sigset_t blocked;
+
+    if (read(t->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return;
+    ask_restore(t);
+    (void)raise((int)info.ssi_signo);                     /* pending until the mask is restored */
+    (void)sigprocmask(SIG_SETMASK, &t->before, &blocked); /* it ends or stops the program here */
+    (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
+    ask_prompt(t);
+}
+
+/* Read up to the end of the line; -1: too long, or the terminal is gone. */
+static ssize_t ask_read(const struct ask_terminal *t, char *ret, size_t size)
+{
+    size_t len = 0;
+
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = t->fd, .events = POLLIN},
+                                {.fd = t->signal_fd, .events = POLLIN}};
+        if (poll(fds, 2, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            return -1;
+        }
+        if (fds[1].revents) {
+            ask_deliver(t);
+            len = 0;
+            continue;
+        }
+        ssize_t got = read(t->fd, ret + len, 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0 || ret[len] == '\n')
+            return (ssize_t)len;
+        if (++len == size)
+            return -1;
+    }
+}
+
+static enum esign_rc ask_terminal_secret(const char *prompt, struct secret **ret, struct fault *f)
+{
+    struct ask_terminal terminal;
+    char line[SECRET_MAX + 1];
+    enum esign_rc rc = ask_open(prompt, true, &terminal, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    ssize_t len = ask_read(&terminal, line, sizeof(line));
+    ask_close(&terminal);
+    struct secret *secret = len > 0 ? secret_new(bytes_of(line, (size_t)len)) : NULL;
+    secret_wipe(line, sizeof(line));
+    if (len == 0)
+        return fault_set(f, ESIGN_E_PROTO, "nothing was entered");
+    if (!secret)
+        return fault_set(f, ESIGN_E_TOO_LARGE, "a secret has at most %d bytes", SECRET_MAX);
+    *ret = secret;
+    return ESIGN_OK;
+}
+
+static enum esign_rc ask_fd_secret(int fd, const char *prompt, struct secret **ret, struct fault *f)
+{
+    CLEANUP(secret_free_p) struct secret *secret = NULL;
+    enum esign_rc rc = secret_read_fd(fd, &secret, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    if (secret_bytes(secret).len == 0)
+        return fault_set(f, ESIGN_E_PROTO, "descriptor %d has no line for: %s", fd, prompt);
+    *ret = TAKE(secret);
+    return ESIGN_OK;
+}
+
+enum esign_rc ask_secret(const struct ask *ask, const char *prompt, bool twice, struct secret **ret,
+                         struct fault *f)
+{
+    if (ask->fd >= 0)
+        return ask_fd_secret(ask->fd, prompt, ret, f);
+    CLEANUP(secret_free_p) struct secret *first = NULL;
+    CLEANUP(secret_free_p) struct secret *second = NULL;
+    enum esign_rc rc = ask_terminal_secret(prompt, &first, f);
+    if (rc == ESIGN_OK && twice)
+        rc = ask_terminal_secret("the same again", &second, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    if (twice && !secret_equal(first, secret_bytes(second)))
+        return fault_set(f, ESIGN_E_PROTO, "the two are not the same; nothing was done");
+    *ret = TAKE(first);
+    return ESIGN_OK;
+}
+
+enum esign_rc ask_line(const char *prompt, char *ret, struct fault *f)
+{
+    struct ask_terminal terminal;
+    enum esign_rc rc = ask_open(prompt, false, &terminal, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    ssize_t len = ask_read(&terminal, ret, ASK_LINE_MAX - 1);
+    ask_close(&terminal);
+    if (len <= 0)
+        return fault_set(f, ESIGN_E_PROTO, "nothing was entered");
+    ret[len] = '\0';
+    return ESIGN_OK;
+}

@@ -1,0 +1,216 @@
+#include "cli/sign.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "cli/commands.h"
+
+DEFINE_CLEANUP(struct secret *, secret_free)
+
+void sign_request_done(struct sign_request *request)
+{
+    buf_done(&request->file);
+}
+
+enum cli_exit sign_request_read(const struct cli *cli, struct sign_request *ret)
+{
+    *ret = (struct sign_request){.file = buf_new(0)};
+    if (!cli_parse_record(cli_option(cli, OPTION_RECORD), &ret->record))
+        return cli_usage("--record is TYPE:ID:VERSION, such as batch-record:BR-7:3");
+    enum cli_exit rc = cli_read_file(cli, cli->operands[0], &ret->file);
+    if (rc != CLI_DONE)
+        return rc;
+    ret->request = (struct esign_request){
+        .record = {.type = ret->record.type,
+                   .id = ret->record.id,
+                   .version = ret->record.version,
+                   .media_type = cli_option(cli, OPTION_MEDIA_TYPE)},
+        .meaning = cli_option(cli, OPTION_MEANING),
+        .plan = cli_option(cli, OPTION_PLAN),
+        .step = cli_option(cli, OPTION_STEP),
+        .signer = cli_option(cli, OPTION_SIGNER),
+        .reason = cli_option(cli, OPTION_REASON),
+        .comment = cli_option(cli, OPTION_COMMENT),
+    };
+    struct esign_record *record = &ret->request.record;
+    if (options_has(cli->options, OPTION_DIGEST_ONLY)) {
+        uint8_t digest[SHA256_LEN];
+        bytes_sha256(buf_bytes(&ret->file), (struct bytes){0}, digest);
+        encode_hex(bytes_of(digest, sizeof(digest)), ret->sha256);
+        record->sha256 = ret->sha256;
+        record->length = ret->file.len;
+    } else {
+        record->content = ret->file.len > 0 ? (const void *)ret->file.data : "";
+        record->content_len = ret->file.len;
+    }
+    return CLI_DONE;
+}
+
+enum cli_exit sign_write(const struct cli *cli, const struct esign_result *signature,
+                         const char *path)
+{
+    CLEANUP(free_p) void *value = NULL;
+    size_t len = 0;
+    struct fault f = {0};
+    enum esign_rc rc = esign_result_bytes(signature, "value", &value, &len);
+
+    if (rc != ESIGN_OK) {
+        (void)fault_set(&f, rc, "the reply holds no signature value");
+        return cli_fault(cli, &f);
+    }
+    return cli_write_file(cli, path, bytes_of(value, len), 0644);
+}
+
+enum cli_exit sign_finish(const struct cli *cli, const struct esign_result *signature,
+                          const char *path)
+{
+    enum cli_exit rc = sign_write(cli, signature, path);
+
+    if (cli_print_json(cli, signature))
+        return rc;
+    const char *id = esign_result_string(signature, "signature");
+    const char *text = esign_result_string(signature, "manifestation");
+    (void)fputs("signed: ", stdout);
+    show_text(stdout, id ? id : "", false);
+    (void)putchar('\n');
+    if (text) {
+        show_text(stdout, text, true);
+        (void)putchar('\n');
+    }
+    if (rc == CLI_DONE)
+        (void)printf("written: %s\n", path);
+    return rc;
+}
+
+void sign_present(const struct cli *cli, const struct esign_result *ticket)
+{
+    static const struct show_column rows[] = {
+        {"ticket", "ticket"},
+        {"record type", "record.type"},
+        {"record id", "record.id"},
+        {"version", "record.version"},
+        {"media type", "record.media_type"},
+        {"bytes", "record.length"},
+        {"meaning", "meaning.text"},
+        {"plan", "plan"},
+        {"step", "step"},
+        {"reason", "reason"},
+        {"comment", "comment"},
+        {"application", "application"},
+        {"expires", "expires"},
+    };
+    /* with --json the person still must see it, but stdout belongs to the reply */
+    FILE *out = options_has(cli->options, OPTION_JSON) ? stderr : stdout;
+    const char *hash = esign_result_string(ticket, "record.hash");
+
+    show_members(out, ticket, rows, sizeof(rows) / sizeof(rows[0]));
+    (void)fprintf(out, "%-13s%.16s…\n\n", "hash", hash ? hash : "");
+    (void)fflush(out); /* before the prompt appears on the terminal */
+}
+
+enum cli_exit sign_authorise(struct cli *cli, const struct esign_result *ticket,
+                             struct esign_result **ret)
+{
+    char user[ASK_LINE_MAX], prompt[ASK_LINE_MAX + 32];
+    struct fault f = {0};
+    enum cli_exit rc = cli_user(cli, user);
+
+    if (rc != CLI_DONE)
+        return rc;
+    CLEANUP(secret_free_p) struct secret *password = NULL;
+    (void)snprintf(prompt, sizeof(prompt), "Password of %s", user);
+    if (ask_secret(&cli->ask, prompt, false, &password, &f) != ESIGN_OK)
+        return cli_fault(cli, &f);
+    struct bytes bytes = secret_bytes(password);
+    const struct esign_authorisation authorisation = {
+        .ticket = esign_result_string(ticket, "ticket"),
+        .nonce = esign_result_string(ticket, "nonce"),
+        .presented_hash = esign_result_string(ticket, "record.hash"),
+        .components = {user, (const char *)bytes.data, bytes.len},
+    };
+    return cli_outcome(cli, esign_ticket_authorise(cli->daemon, &authorisation, ret, cli->error));
+}
+
+/* An application with the right entry_app: one request. */
+static enum cli_exit sign_as_application(struct cli *cli, const struct esign_request *request,
+                                         struct esign_result **ret)
+{
+    char user[ASK_LINE_MAX], prompt[ASK_LINE_MAX + 32];
+    struct fault f = {0};
+    enum cli_exit rc = cli_user(cli, user);
+
+    if (rc != CLI_DONE)
+        return rc;
+    CLEANUP(secret_free_p) struct secret *password = NULL;
+    (void)snprintf(prompt, sizeof(prompt), "Password of %s", user);
+    if (ask_secret(&cli->ask, prompt, false, &password, &f) != ESIGN_OK)
+        return cli_fault(cli, &f);
+    struct bytes bytes = secret_bytes(password);
+    const struct esign_components components = {user, (const char *)bytes.data, bytes.len};
+    return cli_outcome(cli, esign_sign(cli->daemon, request, &components, ret, cli->error));
+}
+
+/* A terminal: a ticket, which its signer authorises at once. */
+static enum cli_exit sign_as_terminal(struct cli *cli, const struct esign_request *request,
+                                      struct esign_result **ret)
+{
+    CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
+    enum cli_exit rc =
+        cli_outcome(cli, esign_ticket_create(cli->daemon, request, &ticket, cli->error));
+
+    if (rc != CLI_DONE)
+        return rc;
+    sign_present(cli, ticket);
+    return sign_authorise(cli, ticket, ret);
+}
+
+enum cli_exit command_sign(struct cli *cli)
+{
+    CLEANUP(sign_request_done) struct sign_request request;
+    CLEANUP(esign_result_free_p) struct esign_result *status = NULL;
+    CLEANUP(esign_result_free_p) struct esign_result *signature = NULL;
+    char path[PATH_MAX];
+    enum cli_exit rc = sign_request_read(cli, &request);
+
+    if (rc == CLI_DONE && !cli_option(cli, OPTION_OUT) && strcmp(cli->operands[0], "-") == 0)
+        rc = cli_usage("a record from standard input needs -o FILE");
+    if (rc == CLI_DONE)
+        rc = cli_outcome(cli, esign_status(cli->daemon, &status, cli->error));
+    if (rc != CLI_DONE)
+        return rc;
+    const char *kind = esign_result_string(status, "peer.kind");
+    rc = kind && strcmp(kind, "application") == 0
+             ? sign_as_application(cli, &request.request, &signature)
+             : sign_as_terminal(cli, &request.request, &signature);
+    if (rc != CLI_DONE)
+        return rc;
+    int len = snprintf(path, sizeof(path), "%s.p7s", cli->operands[0]);
+    if (len < 0 || (size_t)len >= sizeof(path))
+        return cli_usage("the file's name is too long; give -o FILE");
+    const char *out = cli_option(cli, OPTION_OUT);
+    return sign_finish(cli, signature, out ? out : path);
+}
+
+enum cli_exit command_ticket_create(struct cli *cli)
+{
+    CLEANUP(sign_request_done) struct sign_request request;
+    CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
+    enum cli_exit rc = sign_request_read(cli, &request);
+
+    if (rc == CLI_DONE)
+        rc = cli_outcome(cli,
+                         esign_ticket_create(cli->daemon, &request.request, &ticket, cli->error));
+    if (rc != CLI_DONE || cli_print_json(cli, ticket))
+        return rc;
+    const char *id = esign_result_string(ticket, "ticket");
+    const char *expires = esign_result_string(ticket, "expires");
+    (void)fputs("ticket: ", stdout);
+    show_text(stdout, id ? id : "", false);
+    (void)fputs("\nThe signer runs `esign approve ", stdout);
+    show_text(stdout, id ? id : "", false);
+    (void)fputs("` before ", stdout);
+    show_text(stdout, expires ? expires : "it expires", false);
+    (void)putchar('\n');
+    return CLI_DONE;
+}

@@ -1,0 +1,32 @@
+/* What a request for a signature is made from, and what is done with the signature. */
+#pragma once
+
+#include "cli/cli.h"
+
+struct sign_request {
+    struct esign_request request; /* borrows from the members below and from argv */
+    struct cli_record record;
+    struct buf file;
+    char sha256[2 * SHA256_LEN + 1];
+};
+
+/* Read the file and the options of a request.  ret: sign_request_done() it, also after a failure.
+ */
+enum cli_exit sign_request_read(const struct cli *cli, struct sign_request *ret);
+void sign_request_done(struct sign_request *request);
+
+/* Tell about a new signature and write its CMS to path. */
+enum cli_exit sign_finish(const struct cli *cli, const struct esign_result *signature,
+                          const char *path);
+
+/* Write the CMS of a signature to path. */
+enum cli_exit sign_write(const struct cli *cli, const struct esign_result *signature,
+                         const char *path);
+
+/* Ask for the components and authorise a ticket that was shown (or just made by the same person).
+ * ret: the signature, owned by the caller. */
+enum cli_exit sign_authorise(struct cli *cli, const struct esign_result *ticket,
+                             struct esign_result **ret);
+
+/* Show what a ticket asks the signer for. */
+void sign_present(const struct cli *cli, const struct esign_result *ticket);

@@ -1,0 +1,169 @@
+#include <string.h>
+
+#include "cli/commands.h"
+
+#define SET(name) OPTION_SET(OPTION_##name)
+#define PERSON    (SET(AS) | SET(PASSWORD_FD))
+#define LIST      (SET(LIMIT) | SET(AFTER))
+#define REQUEST                                                                                    \
+    (SET(RECORD) | SET(MEANING) | SET(MEDIA_TYPE) | SET(PLAN) | SET(STEP) | SET(REASON) |          \
+     SET(COMMENT) | SET(DIGEST_ONLY))
+#define TOKENS  (SET(CONFIG) | SET(CREDENTIALS) | SET(TOKEN_PROGRAM))
+#define OFFLINE (SET(OFFLINE) | SET(TRUST) | SET(LOG_KEY) | SET(PROOF) | SET(DOCUMENT_PROGRAM))
+
+/* words, operands, how many, text, options, required of these, function */
+const struct command command_rows[] = {
+    {"status", "", 0, "Show the state of the service.", 0, 0, command_status},
+    {"init", "", 0,
+     "Initialise the service: make missing tokens (as root), the CA, the audit trail's key and the "
+     "first officers.",
+     SET(OFFICERS) | SET(PASSWORD_FD) | TOKENS, SET(OFFICERS), command_init},
+    {"token init", "NAME", 1, "Make one token of the configuration, with new PIN files.", TOKENS, 0,
+     command_token_init},
+    {"token list", "", 0, "List the tokens.", LIST, 0, command_token_list},
+    {"ca", "", 0, "Print the certificate of the issuing CA (PEM).", SET(OUT), 0, command_ca},
+    {"sign", "FILE", 1, "Sign a record now, with the signer's components.",
+     REQUEST | PERSON | SET(OUT), SET(RECORD) | SET(MEANING), command_sign},
+    {"ticket create", "FILE", 1, "Ask for a signature; the signer approves it later.",
+     REQUEST | SET(SIGNER), SET(RECORD) | SET(MEANING), command_ticket_create},
+    {"ticket show", "TICKET", 1, "Show one ticket.", 0, 0, command_ticket_show},
+    {"tickets", "", 0, "List tickets, with --as those that this person shall sign.", SET(AS) | LIST,
+     0, command_tickets},
+    {"approve", "TICKET", 1, "See what a ticket asks for and sign it.",
+     PERSON | SET(RECORD_FILE) | SET(OUT), 0, command_approve},
+    {"decline", "TICKET", 1, "Refuse to sign a ticket, with a reason.", PERSON | SET(REASON),
+     SET(REASON), command_decline},
+    {"cancel", "TICKET", 1, "Take a ticket back, with a reason.", SET(REASON), SET(REASON),
+     command_cancel},
+    {"verify", "SIGNATURE", 1, "Judge a signature (a file, CMS in DER).",
+     SET(RECORD_FILE) | SET(RECORD) | SET(REPORT) | OFFLINE, 0, command_verify},
+    {"signature list", "", 0, "List signatures, also of one record or signer.",
+     SET(RECORD) | SET(SIGNER) | LIST, 0, command_signature_list},
+    {"signature show", "SIGNATURE_ID", 1, "Show one signature; -o writes it to a file.", SET(OUT),
+     0, command_signature_show},
+    {"signature proof", "SIGNATURE_ID", 1,
+     "Print the proof that a signature stands in the audit trail.", SET(OUT), 0,
+     command_signature_proof},
+    {"signature manifestation", "SIGNATURE_ID", 1,
+     "Print the block that must stand in every readable form of the record.", SET(OUT), 0,
+     command_signature_manifestation},
+    {"signer enroll", "", 0, "Ask for the enrolment of a person; a second officer approves it.",
+     PERSON | SET(PERSON) | SET(REASON), SET(PERSON) | SET(REASON), command_signer_enroll},
+    {"signer approve", "APPROVAL", 1, "Approve the enrolment that another officer asked for.",
+     PERSON | SET(REASON), 0, command_approvals_approve},
+    {"signer activate", "USER_ID", 1,
+     "Set one's own password with the two halves of the one-time secret.",
+     SET(PASSWORD_FD) | SET(ACCEPT) | SET(ALGORITHM), 0, command_signer_activate},
+    {"signer list", "", 0, "List signers.", LIST, 0, command_signer_list},
+    {"signer show", "USER_ID", 1, "Show one signer.", 0, 0, command_signer_show},
+    {"signer history", "USER_ID", 1, "Show what was done to a signer.", LIST, 0,
+     command_signer_history},
+    {"signer unlock", "USER_ID", 1, "Unlock a signer after too many failures.",
+     PERSON | SET(REASON), SET(REASON), command_signer_unlock},
+    {"signer revoke", "USER_ID", 1, "End a signer's right to sign, at once and for good.",
+     PERSON | SET(REASON), SET(REASON), command_signer_revoke},
+    {"approvals list", "", 0, "List what waits for a second officer, or did.", LIST, 0,
+     command_approvals_list},
+    {"approvals show", "APPROVAL", 1, "Show one of them.", 0, 0, command_approvals_show},
+    {"approvals approve", "APPROVAL", 1, "Approve what another officer asked for.",
+     PERSON | SET(REASON), 0, command_approvals_approve},
+    {"approvals decline", "APPROVAL", 1, "Refuse what another officer asked for.",
+     PERSON | SET(REASON), SET(REASON), command_approvals_decline},
+    {"approvals", "", 0, "The same as approvals list.", LIST, 0, command_approvals_list},
+    {"application add", "ID", 1, "Ask for the registration of an application.",
+     PERSON | SET(REASON) | SET(NAME) | SET(UID) | SET(RIGHTS),
+     SET(REASON) | SET(NAME) | SET(UID) | SET(RIGHTS), command_application_add},
+    {"application list", "", 0, "List applications.", LIST, 0, command_application_list},
+    {"terminal add", "ID", 1, "Ask for the registration of a terminal.",
+     PERSON | SET(REASON) | SET(LOCATION) | SET(UID) | SET(GID), SET(REASON) | SET(LOCATION),
+     command_terminal_add},
+    {"terminal list", "", 0, "List terminals.", LIST, 0, command_terminal_list},
+    {"meaning list", "", 0, "List meanings of signatures.", LIST, 0, command_meaning_list},
+    {"plan list", "", 0, "List signature plans.", LIST, 0, command_plan_list},
+    {"audit list", "", 0, "List entries of the audit trail.", LIST, 0, command_audit_list},
+    {"audit show", "SEQ", 1, "Print one entry, exactly as it is hashed.", 0, 0, command_audit_show},
+    {"audit verify", "", 0, "Recompute the whole audit trail.", 0, 0, command_audit_verify},
+    {"audit prove", "SEQ", 1, "Print the proof that an entry stands in the trail.", SET(OUT), 0,
+     command_audit_prove},
+    {"audit export", "", 0, "Print the entries, one a line, exactly as they are hashed.",
+     SET(OUT) | LIST, 0, command_audit_export},
+};
+
+const size_t command_row_count = sizeof(command_rows) / sizeof(command_rows[0]);
+
+/* How many words of the line a command's words are; 0: they are others. */
+static int command_fits(const struct command *command, char *const *words, int count)
+{
+    const char *at = command->words;
+    int fit = 0;
+
+    while (*at) {
+        size_t len = strcspn(at, " ");
+        if (fit >= count || strlen(words[fit]) != len || strncmp(words[fit], at, len) != 0)
+            return 0;
+        fit++;
+        at += at[len] ? len + 1 : len;
+    }
+    return fit;
+}
+
+const struct command *command_find(char *const *words, int count, int *ret_words)
+{
+    for (size_t i = 0; i < command_row_count; i++) {
+        int fit = command_fits(&command_rows[i], words, count);
+        if (fit == 0)
+            continue;
+        *ret_words = fit;
+        return &command_rows[i];
+    }
+    return NULL;
+}
+
+static void command_print_options(uint64_t set)
+{
+    enum { INDENT = 32 };
+
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+        if (!(set & OPTION_SET(i)))
+            continue;
+        int width = row->letter ? printf("  -%c, --%s", row->letter, row->name)
+                                : printf("      --%s", row->name);
+        if (row->argument)
+            width += printf(" %s", row->argument);
+        if (width < INDENT)
+            (void)printf("%*s%s\n", INDENT - width, "", row->text);
+        else
+            (void)printf("\n%*s%s\n", INDENT, "", row->text);
+    }
+}
+
+static void command_help_all(void)
+{
+    enum { INDENT = 42 };
+
+    (void)puts("Usage: esign COMMAND [OPTION ...] [OPERAND]\n\nCommands:");
+    for (size_t i = 0; i < command_row_count; i++) {
+        int width = printf("  esign %s %s", command_rows[i].words, command_rows[i].operands);
+        (void)printf("%*s%s\n", width < INDENT ? INDENT - width : 1, "", command_rows[i].text);
+    }
+    (void)puts("\nOptions of every command (esign COMMAND --help shows the others):");
+    command_print_options(OPTION_COMMON);
+    (void)puts("\nExit: 0 done or valid, 1 refused or not valid, 2 usage, 3 daemon unreachable, "
+               "4 indeterminate.\nSee esign(1).");
+}
+
+void command_help(const struct command *command)
+{
+    if (!command) {
+        command_help_all();
+        return;
+    }
+    (void)printf("Usage: esign %s%s%s", command->words, *command->operands ? " " : "",
+                 command->operands);
+    for (int i = 0; i < OPTION_COUNT; i++)
+        if (command->required & OPTION_SET(i))
+            (void)printf(" --%s %s", option_rows[i].name, option_rows[i].argument);
+    (void)printf(" [OPTION ...]\n\n%s\n\nOptions:\n", command->text);
+    command_print_options(command->options | OPTION_COMMON);
+}

@@ -1,0 +1,282 @@
+#include "cli/tokens.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libconfig.h>
+#include <limits.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/encode.h"
+#include "base/secret.h"
+#include "cli/commands.h"
+#include "cli/programs.h"
+
+DEFINE_CLEANUP(struct secret *, secret_free)
+
+#define TOKENS_CONFIG      "/etc/esignd/esignd.conf"
+#define TOKENS_CREDENTIALS "/etc/esignd/credentials"
+
+enum { TOKENS_MAX = 16, TOKENS_NAME_MAX = 64, TOKENS_PIN_LEN = 32 };
+
+/* What this command needs of the configuration; the daemon's own reader checks all of it. */
+struct tokens_site {
+    bool separated; /* each token has a user of its own */
+    unsigned count;
+    struct tokens_row {
+        char name[TOKENS_NAME_MAX + 1], user[TOKENS_NAME_MAX + 32];
+    } rows[TOKENS_MAX];
+};
+
+static enum cli_exit tokens_fail(const struct cli *cli, const char *what, const char *path)
+{
+    struct fault f = {0};
+
+    (void)fault_set(&f, ESIGN_E_POLICY, "%s %.120s: %.40s", what, path, strerror(errno));
+    return cli_fault(cli, &f);
+}
+
+static const char *tokens_directory(const struct cli *cli)
+{
+    const char *given = cli_option(cli, OPTION_CREDENTIALS);
+
+    return given ? given : TOKENS_CREDENTIALS;
+}
+
+static const char *tokens_config_path(const struct cli *cli)
+{
+    const char *given = cli_option(cli, OPTION_CONFIG);
+
+    return given ? given : TOKENS_CONFIG;
+}
+
+static bool tokens_read_row(const config_setting_t *group, struct tokens_row *ret)
+{
+    const char *name = NULL, *user = NULL;
+
+    if (config_setting_lookup_string(group, "name", &name) != CONFIG_TRUE ||
+        !text_is_id(name, TOKENS_NAME_MAX))
+        return false;
+    if (config_setting_lookup_string(group, "user", &user) != CONFIG_TRUE || !*user)
+        (void)snprintf(ret->user, sizeof(ret->user), "esign-token-%s", name); /* fits */
+    else if (strlen(user) >= sizeof(ret->user))
+        return false;
+    else
+        (void)snprintf(ret->user, sizeof(ret->user), "%s", user);
+    (void)snprintf(ret->name, sizeof(ret->name), "%s", name); /* checked to be short */
+    return true;
+}
+
+static enum cli_exit tokens_read(const struct cli *cli, struct tokens_site *ret)
+{
+    CLEANUP(config_destroy) config_t config;
+    const char *separation = NULL;
+    struct fault f = {0};
+
+    *ret = (struct tokens_site){.separated = true};
+    config_init(&config);
+    if (config_read_file(&config, tokens_config_path(cli)) != CONFIG_TRUE) {
+        (void)fault_set(&f, ESIGN_E_POLICY, "%.120s: %.40s in line %d", tokens_config_path(cli),
+                        config_error_text(&config), config_error_line(&config));
+        return cli_fault(cli, &f);
+    }
+    if (config_lookup_string(&config, "separation", &separation) == CONFIG_TRUE)
+        ret->separated = strcmp(separation, "none") != 0;
+    const config_setting_t *list = config_lookup(&config, "tokens");
+    int count = list ? config_setting_length(list) : 0;
+    for (int i = 0; i < count && i < TOKENS_MAX; i++) {
+        if (!tokens_read_row(config_setting_get_elem(list, (unsigned)i), &ret->rows[i])) {
+            (void)fault_field(&f, ESIGN_E_POLICY, "tokens", "token %d has no usable name or user",
+                              i + 1);
+            return cli_fault(cli, &f);
+        }
+        ret->count++;
+    }
+    return CLI_DONE;
+}
+
+/* DIR/NAME.KIND SUFFIX */
+static bool tokens_pin_path(const struct cli *cli, const char *name, const char *kind, char *ret)
+{
+    int len = snprintf(ret, PATH_MAX, "%s/%s.%s", tokens_directory(cli), name, kind);
+
+    return len > 0 && len < PATH_MAX;
+}
+
+/* Make a file of mode 0400 with those bytes.  owner: -1 keeps it. */
+static bool tokens_write(const char *path, struct bytes content, uid_t owner)
+{
+    CLEANUP(close_p)
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
+
+    return fd >= 0 && write(fd, content.data, content.len) == (ssize_t)content.len &&
+           (owner == (uid_t)-1 || fchown(fd, owner, (gid_t)-1) == 0) && fsync(fd) == 0;
+}
+
+static bool tokens_new_pin(const char *path)
+{
+    uint8_t random[TOKENS_PIN_LEN / 2];
+    char text[TOKENS_PIN_LEN + 2];
+
+    bytes_random(random, sizeof(random));
+    encode_hex(bytes_of(random, sizeof(random)), text);
+    text[TOKENS_PIN_LEN] = '\n';
+    (void)unlink(path); /* of an attempt that did not make a token */
+    bool made = tokens_write(path, bytes_of(text, TOKENS_PIN_LEN + 1), (uid_t)-1);
+    secret_wipe(random, sizeof(random));
+    secret_wipe(text, sizeof(text));
+    return made;
+}
+
+/* A copy of a PIN file that the token's user can read, as the service manager makes one. */
+static enum cli_exit tokens_copy(const struct cli *cli, const char *from, const char *to,
+                                 uid_t owner)
+{
+    CLEANUP(secret_free_p) struct secret *pin = NULL;
+    struct fault f = {0};
+
+    if (secret_read_file(from, &pin, &f) != ESIGN_OK)
+        return cli_fault(cli, &f);
+    if (!tokens_write(to, secret_bytes(pin), owner))
+        return tokens_fail(cli, "can't write", to);
+    return CLI_DONE;
+}
+
+/* In the child: become the user and run the program.  Returns only if that fails. */
+static void tokens_exec(const struct cli *cli, const struct tokens_row *row,
+                        const struct passwd *user, const char *program, const char *directory)
+{
+    char credentials[PATH_MAX + 32];
+    char *const environment[] = {credentials, NULL};
+    const char *const argv[] = {program,  "--config", tokens_config_path(cli), "--token", row->name,
+                                "--init", NULL};
+    char *const *words = (char *const *)(uintptr_t)argv; /* execve does not change them */
+
+    (void)snprintf(credentials, sizeof(credentials), "CREDENTIALS_DIRECTORY=%s", directory);
+    if (user && (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+                 setuid(user->pw_uid) != 0))
+        return;
+    (void)execve(program, words, environment); /* returns only if it fails */
+}
+
+/* Run `esign-token --init` and wait for it; it tells its own errors. */
+static enum cli_exit tokens_run(const struct cli *cli, const struct tokens_row *row,
+                                const struct passwd *user, const char *directory)
+{
+    char path[PATH_MAX];
+    const char *program = cli_option(cli, OPTION_TOKEN_PROGRAM);
+    struct fault f = {0};
+    int status = 0;
+
+    if (!program && !programs_path("esign-token", path, sizeof(path)))
+        return cli_usage("esign-token is not found; give --token-program PATH");
+    program = program ? program : path;
+    pid_t pid = fork();
+    if (pid == 0) {
+        tokens_exec(cli, row, user, program, directory);
+        _exit(127);
+    }
+    if (pid < 0)
+        return tokens_fail(cli, "can't start", program);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return tokens_fail(cli, "can't wait for", program);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return CLI_DONE;
+    (void)fault_set(&f, ESIGN_E_HSM, "%.120s did not make the token %.40s", program, row->name);
+    return cli_fault(cli, &f);
+}
+
+/* With the PIN files in a directory that only the token's user can read. */
+static enum cli_exit tokens_init(const struct cli *cli, const struct tokens_row *row,
+                                 const char *pin, const char *so_pin, const struct passwd *user)
+{
+    char directory[] = "/tmp/esign-token-XXXXXX", pin_copy[64], so_pin_copy[64];
+    uid_t owner = user ? user->pw_uid : (uid_t)-1;
+
+    if (!mkdtemp(directory))
+        return tokens_fail(cli, "can't make", directory);
+    (void)snprintf(pin_copy, sizeof(pin_copy), "%s/pin", directory);
+    (void)snprintf(so_pin_copy, sizeof(so_pin_copy), "%s/so-pin", directory);
+    enum cli_exit rc = tokens_copy(cli, pin, pin_copy, owner);
+    if (rc == CLI_DONE)
+        rc = tokens_copy(cli, so_pin, so_pin_copy, owner);
+    if (rc == CLI_DONE && user && chown(directory, owner, (gid_t)-1) != 0)
+        rc = tokens_fail(cli, "can't give away", directory);
+    if (rc == CLI_DONE)
+        rc = tokens_run(cli, row, user, directory);
+    (void)unlink(pin_copy); /* these three may be missing after a failure */
+    (void)unlink(so_pin_copy);
+    (void)rmdir(directory);
+    return rc;
+}
+
+static enum cli_exit tokens_make_row(struct cli *cli, const struct tokens_site *site,
+                                     const struct tokens_row *row)
+{
+    char pin[PATH_MAX], so_pin[PATH_MAX], new_pin[PATH_MAX], new_so_pin[PATH_MAX];
+    const struct passwd *user = site->separated ? getpwnam(row->user) : NULL;
+    struct fault f = {0};
+
+    if (site->separated && (!user || geteuid() != 0)) {
+        (void)fault_set(&f, ESIGN_E_POLICY, "%s",
+                        user ? "making a token needs root" : "the token's system user is missing");
+        return cli_fault(cli, &f);
+    }
+    if (!tokens_pin_path(cli, row->name, "pin", pin) ||
+        !tokens_pin_path(cli, row->name, "so-pin", so_pin) ||
+        !tokens_pin_path(cli, row->name, "pin.new", new_pin) ||
+        !tokens_pin_path(cli, row->name, "so-pin.new", new_so_pin))
+        return cli_usage("--credentials is too long");
+    if (access(pin, F_OK) == 0 && access(so_pin, F_OK) == 0)
+        return tokens_init(cli, row, pin, so_pin, user);
+    if (!tokens_new_pin(new_pin))
+        return tokens_fail(cli, "can't write", new_pin);
+    if (!tokens_new_pin(new_so_pin))
+        return tokens_fail(cli, "can't write", new_so_pin);
+    enum cli_exit rc = tokens_init(cli, row, new_pin, new_so_pin, user);
+    if (rc != CLI_DONE)
+        return rc;
+    if (rename(new_so_pin, so_pin) != 0 || rename(new_pin, pin) != 0)
+        return tokens_fail(cli, "the token is made, but this can't be named", pin);
+    return CLI_DONE;
+}
+
+enum cli_exit tokens_make(struct cli *cli, const char *name)
+{
+    struct tokens_site site;
+    enum cli_exit rc = tokens_read(cli, &site);
+
+    if (rc != CLI_DONE)
+        return rc;
+    for (unsigned i = 0; i < site.count; i++)
+        if (strcmp(site.rows[i].name, name) == 0)
+            return tokens_make_row(cli, &site, &site.rows[i]);
+    return cli_usage("the configuration has no token \"%s\"", name);
+}
+
+enum cli_exit tokens_make_missing(struct cli *cli, unsigned *ret_count)
+{
+    struct tokens_site site;
+    char pin[PATH_MAX];
+
+    *ret_count = 0;
+    if (!cli_option(cli, OPTION_CONFIG) && geteuid() != 0)
+        return CLI_DONE;
+    enum cli_exit rc = tokens_read(cli, &site);
+    for (unsigned i = 0; rc == CLI_DONE && i < site.count; i++) {
+        if (!tokens_pin_path(cli, site.rows[i].name, "pin", pin))
+            return cli_usage("--credentials is too long");
+        if (access(pin, F_OK) == 0)
+            continue;
+        rc = tokens_make_row(cli, &site, &site.rows[i]);
+        if (rc == CLI_DONE) {
+            (void)fprintf(stderr, "token %s is made; its PIN is in %s\n", site.rows[i].name, pin);
+            (*ret_count)++;
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,14 @@
+/* Making the tokens of a configuration, before the daemon can use them. */
+#pragma once
+
+#include "cli/cli.h"
+
+/* Make the token of that name: PIN files NAME.pin and NAME.so-pin (new ones unless both are there),
+ * then `esign-token --init` as the token's user.  A new pair keeps the suffix ".new" until the
+ * token is made, so that NAME.pin always is the PIN of a token that exists.  Needs root, except
+ * where the configuration says separation = "none". */
+enum cli_exit tokens_make(struct cli *cli, const char *name);
+
+/* tokens_make() for every token of the configuration without a PIN file.  ret_count: how many were
+ * made.  Without --config and without the right to do it: none, CLI_DONE. */
+enum cli_exit tokens_make_missing(struct cli *cli, unsigned *ret_count);
