@@ -137,6 +137,9 @@ static enum cli_exit offline_facts(const struct cli *cli, const struct verify_in
         if (!more)
             buf_done(&der[count]);
     }
+    CLEANUP(buf_done) struct buf excess = buf_new(DOCUMENT_ANCHOR_MAX);
+    if (count == DOCUMENT_ANCHORS_MAX && verify_pem_next(&at, "CERTIFICATE", &excess))
+        rc = cli_usage("--trust has at most %d certificates", DOCUMENT_ANCHORS_MAX);
     const struct document_signature signature = {
         .cms = buf_bytes(&input->signature),
         .record_digest =
@@ -153,6 +156,8 @@ static enum cli_exit offline_facts(const struct cli *cli, const struct verify_in
                                 clock_mono_ms(clock_system()) + OFFLINE_DEADLINE_MS, ret, &f);
     while (count > 0)
         buf_done(&der[--count]);
+    if (rc != CLI_DONE)
+        return rc;
     return result == ESIGN_OK ? CLI_DONE : cli_fault(cli, &f);
 }
 
@@ -203,11 +208,13 @@ enum cli_exit verify_offline(struct cli *cli, const struct verify_input *input, 
                        (strcmp(verdict.reason, "AUDIT_BROKEN") == 0 ||
                         strcmp(verdict.reason, "NOT_IN_AUDIT") == 0);
     cli_set(object, "detail", about_audit ? detail.detail : verdict.detail);
-    offline_copy(object, "signature", facts, "signature_id");
-    offline_copy(object, "signer", facts, "signer");
-    offline_copy(object, "meaning", facts, "meaning");
-    offline_copy(object, "time", facts, "time");
-    offline_copy(object, "record", facts, "record");
+    if (strcmp(verdict.indication, "TOTAL_FAILED") != 0) { /* what a forgery claims is not told */
+        offline_copy(object, "signature", facts, "signature_id");
+        offline_copy(object, "signer", facts, "signer");
+        offline_copy(object, "meaning", facts, "meaning");
+        offline_copy(object, "time", facts, "time");
+        offline_copy(object, "record", facts, "record");
+    }
     (void)json_object_set_new(object, "checks", offline_checks(facts, &context));
     (void)json_object_set(object, "facts", facts); /* missing in the report at worst */
     *ret = object;

@@ -53,61 +53,108 @@ enum cli_exit register_ask(struct cli *cli, const char *action, json_t *params)
 
 enum cli_exit command_approvals_list(struct cli *cli)
 {
-    static const struct show_column columns[] = {
-        {"APPROVAL", "approval|id"},
-        {"STATE", "state"},
-        {"ACTION", "action"},
-        {"OBJECT", "object"},
-        {"ASKED BY", "requested_by.user_id|requested_by|requester"},
-        {"REASON", "reason"}};
+    static const struct show_column columns[] = {{"APPROVAL", "approval"},
+                                                 {"STATE", "state"},
+                                                 {"ACTION", "action"},
+                                                 {"FOR", "user_id|params.id"},
+                                                 {"ASKED BY", "requested_by_user"},
+                                                 {"ASKED AT", "requested"},
+                                                 {"REASON", "reason"}};
 
     return cli_list(cli, "/v1/approvals", columns, sizeof(columns) / sizeof(columns[0]));
 }
 
-enum cli_exit command_approvals_show(struct cli *cli)
+/* The person whose enrolment is asked for. */
+static enum cli_exit register_show_person(struct cli *cli, const char *user_id, FILE *out)
 {
     static const struct show_column rows[] = {
-        {"approval", "approval|id"},
+        {"printed name", "printed_name"},
+        {"title", "title"},
+        {"role", "role"},
+        {"roles", "roles"},
+        {"identity checked", "evidence.method"},
+        {"document", "evidence.document_type"},
+        {"issuer", "evidence.issuer"},
+        {"last characters", "evidence.number_end"},
+        {"seen", "evidence.seen"},
+        {"note", "evidence.note"},
+    };
+    CLEANUP(esign_result_free_p) struct esign_result *person = NULL;
+    char path[CLI_PATH_MAX];
+    enum cli_exit rc = cli_path("/v1/signers/", user_id, "", path);
+
+    if (rc == CLI_DONE)
+        rc = cli_call(cli, path, NULL, &person);
+    if (rc == CLI_DONE)
+        show_members(out, person, rows, sizeof(rows) / sizeof(rows[0]));
+    return rc;
+}
+
+/* What a second officer decides on. */
+static enum cli_exit register_show(struct cli *cli, const struct esign_result *approval, FILE *out)
+{
+    static const struct show_column rows[] = {
+        {"approval", "approval"},
         {"state", "state"},
         {"action", "action"},
         {"object", "object"},
-        {"asked by", "requested_by.user_id|requested_by|requester"},
-        {"asked at", "requested_at|created"},
+        {"asked by", "requested_by_user"},
+        {"asked at", "requested"},
         {"reason", "reason"},
-        {"decided by", "decided_by.user_id|decided_by|approver"},
-        {"user id", "params.user_id"},
-        {"printed name", "params.printed_name"},
-        {"title", "params.title"},
-        {"roles", "params.roles"},
-        {"identity checked", "params.evidence.method"},
-        {"document", "params.evidence.document_type"},
-        {"issuer", "params.evidence.issuer"},
-        {"seen", "params.evidence.seen"},
+        {"decided by", "decided_by_user"},
+        {"decided at", "decided"},
+        {"decision", "decision_reason"},
+        {"user id", "user_id"},
         {"id", "params.id"},
         {"name", "params.name"},
+        {"location", "params.location"},
         {"uid", "params.uid"},
         {"gid", "params.gid"},
         {"rights", "params.rights"},
-        {"location", "params.location"},
     };
+    const char *user_id = esign_result_string(approval, "user_id");
+
+    show_members(out, approval, rows, sizeof(rows) / sizeof(rows[0]));
+    enum cli_exit rc = user_id ? register_show_person(cli, user_id, out) : CLI_DONE;
+    (void)fflush(out); /* before a prompt appears on the terminal */
+    return rc;
+}
+
+enum cli_exit command_approvals_show(struct cli *cli)
+{
+    CLEANUP(esign_result_free_p) struct esign_result *approval = NULL;
     char path[CLI_PATH_MAX];
     enum cli_exit rc = cli_path("/v1/approvals/", cli->operands[0], "", path);
 
-    return rc == CLI_DONE ? cli_show(cli, path, rows, sizeof(rows) / sizeof(rows[0])) : rc;
+    if (rc == CLI_DONE)
+        rc = cli_call(cli, path, NULL, &approval);
+    if (rc != CLI_DONE || cli_print_json(cli, approval))
+        return rc;
+    return register_show(cli, approval, stdout);
 }
 
 static enum cli_exit register_decide(struct cli *cli, const char *verb)
 {
     static const struct show_column rows[] = {
         {"approval", "approval"}, {"state", "state"}, {"object", "object"}};
+    CLEANUP(esign_result_free_p) struct esign_result *approval = NULL;
     CLEANUP(esign_result_free_p) struct esign_result *result = NULL;
     char path[CLI_PATH_MAX];
-    enum cli_exit rc = cli_path("/v1/approvals/", cli->operands[0], verb, path);
+    /* with --json the officer still must see it, but stdout belongs to the reply */
+    FILE *out = options_has(cli->options, OPTION_JSON) ? stderr : stdout;
+    enum cli_exit rc = cli_path("/v1/approvals/", cli->operands[0], "", path);
 
+    if (rc == CLI_DONE)
+        rc = cli_call(cli, path, NULL, &approval);
+    if (rc == CLI_DONE)
+        rc = register_show(cli, approval, out);
+    if (rc == CLI_DONE)
+        rc = cli_path("/v1/approvals/", cli->operands[0], verb, path);
     if (rc == CLI_DONE)
         rc = register_post(cli, path, json_object(), &result);
     if (rc != CLI_DONE || cli_print_json(cli, result))
         return rc;
+    (void)putchar('\n');
     show_members(stdout, result, rows, sizeof(rows) / sizeof(rows[0]));
     const char *secret = esign_result_string(result, "secret");
     if (secret)

@@ -39,7 +39,7 @@ enum cli_exit command_signer_show(struct cli *cli)
         {"identity checked", "evidence.method"},
         {"document", "evidence.document_type"},
         {"issuer", "evidence.issuer"},
-        {"last characters", "evidence.number_last4|evidence.last4"},
+        {"last characters", "evidence.number_end"},
         {"seen", "evidence.seen"},
     };
     char path[CLI_PATH_MAX];
