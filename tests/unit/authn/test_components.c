@@ -1,0 +1,244 @@
+/* Components against a real store; only the slow hash is a fake behind its own interface. */
+#include "authn/components.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "req.h"
+
+static atomic_int hashes_computed;
+
+enum esign_rc hash_verify(struct hash *h, const char *phc, const struct secret *s,
+                          int64_t deadline_at_ms, bool *ret, struct fault *f)
+{
+    (void)h;
+    (void)deadline_at_ms;
+    (void)f;
+    atomic_fetch_add(&hashes_computed, 1);
+    *ret = phc && secret_equal(s, bytes_of_str(phc));
+    return ESIGN_OK;
+}
+
+struct fixture {
+    char path[64];
+    struct store *store;
+};
+
+static int64_t soon(void)
+{
+    return clock_mono_ms(clock_system()) + 30000;
+}
+
+static void put(struct store *store, const char *kind, const char *id, json_t *body)
+{
+    json_t *entry = json_pack("{s:s, s:{s:s}, s:s, s:s}", "action", "test.put", "actor", "role",
+                              "system", "object", id, "result", "OK");
+    struct store_change change = {.entry = entry, .rows = {{kind, id, body}}, .row_count = 1};
+    struct store_receipt receipt;
+    struct fault f;
+
+    assert_int_equal(store_commit(store, &change, soon(), &receipt, &f), ESIGN_OK);
+    json_decref(entry);
+    json_decref(body);
+}
+
+static int setup(void **state)
+{
+    struct fixture *x = calloc(1, sizeof(*x));
+    struct fault f;
+
+    assert_non_null(x);
+    assert_int_equal(secret_start(&f), ESIGN_OK);
+    (void)snprintf(x->path, sizeof(x->path), "/tmp/esign-authn-XXXXXX");
+    assert_non_null(mkdtemp(x->path));
+    char file[128];
+    (void)snprintf(file, sizeof(file), "%s/store.db", x->path);
+    assert_int_equal(store_open(file, clock_system(), &x->store, &f), ESIGN_OK);
+    put(x->store, "userid", "jdoe", json_pack("{s:s}", "signer_id", "S-1"));
+    put(x->store, "signer", "S-1",
+        json_pack("{s:s, s:s, s:s}", "signer_id", "S-1", "user_id", "jdoe", "state", "active"));
+    put(x->store, "credential", "S-1", json_pack("{s:s}", "phc", "right password"));
+    atomic_store(&hashes_computed, 0);
+    *state = x;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *x = *state;
+    char command[128];
+
+    store_close(x->store);
+    (void)snprintf(command, sizeof(command), "rm -rf %s", x->path);
+    assert_int_equal(system(command), 0);
+    free(x);
+    return 0;
+}
+
+static enum esign_rc claim(struct fixture *x, const char *user_id, const char *password,
+                           struct fault *f)
+{
+    struct secret *secret = secret_new(bytes_of_str(password));
+    struct authn_person person = {0};
+    const struct authn_claim c = {user_id, secret, "mes", NULL, 5, soon()};
+    enum esign_rc rc = authn_components(x->store, NULL, &c, &person, f);
+
+    if (rc == ESIGN_OK) {
+        /* what every act does with its own commit */
+        put(x->store, "attempt", "S-1", json_incref(person.attempt));
+    }
+    authn_person_done(&person);
+    secret_free(secret);
+    return rc;
+}
+
+static void
+test_authn_components__unknown_code_and_wrong_password__same_answer_same_work(void **state)
+{
+    REQ("11.200(a)(1)", "5.25");
+    struct fixture *x = *state;
+    struct fault unknown, wrong;
+
+    assert_int_equal(claim(x, "nobody", "right password", &unknown), ESIGN_E_AUTH_FAILED);
+    assert_int_equal(atomic_load(&hashes_computed), 1);
+    assert_int_equal(claim(x, "jdoe", "wrong", &wrong), ESIGN_E_AUTH_FAILED);
+    assert_int_equal(atomic_load(&hashes_computed), 2);
+    assert_string_equal(unknown.detail, wrong.detail);
+    assert_string_equal(unknown.reason, wrong.reason);
+    assert_string_equal(unknown.field, wrong.field);
+}
+
+static void test_authn_components__unknown_code__is_not_written(void **state)
+{
+    REQ("11.300 opening");
+    struct fixture *x = *state;
+    struct fault f;
+    struct buf entry = buf_new(STORE_ENTRY_MAX);
+
+    assert_int_equal(claim(x, "typed-my-password-here", "x", &f), ESIGN_E_AUTH_FAILED);
+    for (int64_t seq = 0; seq < store_size(x->store); seq++) {
+        buf_clear(&entry);
+        assert_int_equal(store_entry(x->store, seq, &entry, &f), ESIGN_OK);
+        assert_null(strstr(buf_str(&entry), "typed-my-password-here"));
+    }
+    buf_done(&entry);
+}
+
+static void test_authn_components__any_case_of_the_code__is_the_person(void **state)
+{
+    REQ("11.100(a)");
+    struct fixture *x = *state;
+    struct fault f;
+
+    assert_int_equal(claim(x, "JDoe", "right password", &f), ESIGN_OK);
+}
+
+static void test_authn_components__five_failures__locked_even_for_the_right_password(void **state)
+{
+    REQ("11.300(d)", "S8");
+    struct fixture *x = *state;
+    struct fault f;
+    bool locked = false;
+
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(claim(x, "jdoe", "wrong", &f), ESIGN_E_AUTH_FAILED);
+    assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_E_SIGNER_STATE);
+    assert_string_equal(f.reason, "locked");
+    assert_int_equal(atomic_load(&hashes_computed), 5);
+    assert_int_equal(authn_is_locked(x->store, "S-1", 5, &locked, &f), ESIGN_OK);
+    assert_true(locked);
+}
+
+static void test_authn_components__success__resets_the_counter(void **state)
+{
+    REQ("11.300(d)");
+    struct fixture *x = *state;
+    struct fault f;
+
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(claim(x, "jdoe", "wrong", &f), ESIGN_E_AUTH_FAILED);
+        assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_OK);
+    }
+}
+
+static void *guess(void *ctx)
+{
+    struct fault f;
+
+    (void)claim(ctx, "jdoe", "wrong", &f); /* counted below */
+    return NULL;
+}
+
+static void test_authn_components__parallel_guesses__exactly_five_evaluated(void **state)
+{
+    REQ("11.300(d)");
+    struct fixture *x = *state;
+    pthread_t threads[32];
+    struct fault f;
+
+    for (size_t i = 0; i < 32; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, guess, x), 0);
+    for (size_t i = 0; i < 32; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&hashes_computed), 5);
+    assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_E_SIGNER_STATE);
+}
+
+static void test_authn_components__revoked__told_only_after_right_components(void **state)
+{
+    REQ("11.10(g)", "3.3");
+    struct fixture *x = *state;
+    struct fault f;
+
+    put(x->store, "signer", "S-1",
+        json_pack("{s:s, s:s, s:s}", "signer_id", "S-1", "user_id", "jdoe", "state", "revoked"));
+    assert_int_equal(claim(x, "jdoe", "wrong", &f), ESIGN_E_AUTH_FAILED);
+    assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_E_SIGNER_STATE);
+    assert_string_equal(f.reason, "revoked");
+}
+
+static void test_authn_password_check__rules__as_policy_says(void **state)
+{
+    REQ("11.300(b)", "2.3");
+    (void)state;
+    static const struct {
+        const char *password, *reason;
+        enum esign_rc rc;
+    } rows[] = {{"correct horse battery", "", ESIGN_OK},
+                {"short", "short", ESIGN_E_PASSWORD_POLICY},
+                {"fourteen chars", "short", ESIGN_E_PASSWORD_POLICY},
+                {"fifteen chars !", "", ESIGN_OK},
+                {"äöüäöüäöüäöüäöü", "", ESIGN_OK},
+                {"some.body.longid", "same_as_id", ESIGN_E_PASSWORD_POLICY},
+                {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "",
+                 ESIGN_E_PASSWORD_POLICY}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fault f = {0};
+        struct secret *s = secret_new(bytes_of_str(rows[i].password));
+        assert_int_equal(authn_password_check(s, "some.body.longid", 15, &f), rows[i].rc);
+        assert_string_equal(f.reason, rows[i].reason);
+        secret_free(s);
+    }
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(test_authn_components__unknown_code_and_wrong_password__same_answer_same_work),
+        CASE(test_authn_components__unknown_code__is_not_written),
+        CASE(test_authn_components__any_case_of_the_code__is_the_person),
+        CASE(test_authn_components__five_failures__locked_even_for_the_right_password),
+        CASE(test_authn_components__success__resets_the_counter),
+        CASE(test_authn_components__parallel_guesses__exactly_five_evaluated),
+        CASE(test_authn_components__revoked__told_only_after_right_components),
+        CASE(test_authn_password_check__rules__as_policy_says),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
