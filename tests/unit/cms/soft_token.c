@@ -2,6 +2,7 @@
 #include "cms/soft_token.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/json.h"
 
@@ -76,23 +77,24 @@ enum esign_rc token_sign(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN]
     return ESIGN_OK;
 }
 
-static void issue(struct token *issuer, enum token_algorithm algorithm, struct token *subject,
-                  bool is_ca, struct bytes issuer_cert, struct buf *ret)
+static void issue(const struct soft_world *w, struct token *subject, bool is_ca,
+                  struct bytes issuer_cert, struct buf *ret)
 {
+    struct token *issuer = w->ca;
     CLEANUP(buf_done) struct buf issuer_spki = buf_new(TOKEN_SPKI_MAX);
     CLEANUP(buf_done) struct buf subject_spki = buf_new(TOKEN_SPKI_MAX);
     soft_token_spki(issuer, &issuer_spki);
     soft_token_spki(subject, &subject_spki);
     const struct ca_key key = {
-        .token = issuer, .algorithm = algorithm, .spki = buf_bytes(&issuer_spki)};
+        .token = issuer, .algorithm = w->algorithm, .spki = buf_bytes(&issuer_spki)};
     const struct ca_certificate certificate = {
         .subject_spki = buf_bytes(&subject_spki),
         .common_name = is_ca ? "Test signing CA" : "Jana Doe",
         .user_id = is_ca ? NULL : "jdoe",
         .signer_id = is_ca ? NULL : "S-0001",
         .organisation = "Test site",
-        .not_before_ms = (SOFT_SIGNED_AT_S - 86400) * 1000LL,
-        .not_after_ms = (SOFT_SIGNED_AT_S + 3 * 31536000LL) * 1000LL,
+        .not_before_ms = (w->signed_at_s - 86400) * 1000,
+        .not_after_ms = (w->signed_at_s + 3 * 31536000LL) * 1000,
         .is_ca = is_ca,
     };
     struct fault f = {0};
@@ -105,11 +107,16 @@ static void issue(struct token *issuer, enum token_algorithm algorithm, struct t
 
 void soft_world_init(struct soft_world *w, enum token_algorithm algorithm)
 {
-    *w = (struct soft_world){.algorithm = algorithm};
+    soft_world_init_at(w, algorithm, SOFT_SIGNED_AT_S);
+}
+
+void soft_world_init_at(struct soft_world *w, enum token_algorithm algorithm, int64_t signed_at_s)
+{
+    *w = (struct soft_world){.algorithm = algorithm, .signed_at_s = signed_at_s};
     w->ca = soft_token_new(algorithm);
     w->signer = soft_token_new(algorithm);
-    issue(w->ca, algorithm, w->ca, true, (struct bytes){0}, &w->ca_cert);
-    issue(w->ca, algorithm, w->signer, false, buf_bytes(&w->ca_cert), &w->signer_cert);
+    issue(w, w->ca, true, (struct bytes){0}, &w->ca_cert);
+    issue(w, w->signer, false, buf_bytes(&w->ca_cert), &w->signer_cert);
 }
 
 void soft_world_done(struct soft_world *w)
@@ -125,7 +132,8 @@ static const char * or (const char *chosen, const char *otherwise)
     return chosen ? chosen : otherwise;
 }
 
-void soft_envelope(struct bytes record, const struct soft_choice *choice, struct buf *ret)
+void soft_envelope(const struct soft_world *w, struct bytes record,
+                   const struct soft_choice *choice, struct buf *ret)
 {
     if (choice->envelope) {
         buf_put_str(ret, choice->envelope);
@@ -135,6 +143,8 @@ void soft_envelope(struct bytes record, const struct soft_choice *choice, struct
     char hex[2 * SHA256_LEN + 1];
     bytes_sha256(record, (struct bytes){0}, digest);
     encode_hex(bytes_of(digest, sizeof digest), hex);
+    char utc[CLOCK_TEXT];
+    clock_format_utc(w->signed_at_s * 1000 + 123, utc);
     const char *zeros = "0000000000000000000000000000000000000000000000000000000000000000";
     CLEANUP(json_decref_p)
     json_t *envelope = json_pack(
@@ -178,10 +188,10 @@ void soft_attributes(const struct soft_world *w, struct bytes record,
     CLEANUP(buf_done) struct buf envelope = buf_new(CMS_ENVELOPE_MAX);
     uint8_t digest[SHA256_LEN];
     bytes_sha256(record, (struct bytes){0}, digest);
-    soft_envelope(record, choice, &envelope);
+    soft_envelope(w, record, choice, &envelope);
     const struct cms_attributes attributes = {
         .record_digest = bytes_of(digest, sizeof digest),
-        .signing_time_ms = SOFT_SIGNED_AT_S * 1000LL + 123,
+        .signing_time_ms = w->signed_at_s * 1000 + 123,
         .signer_cert = buf_bytes(&w->signer_cert),
         .algorithm = w->algorithm,
         .commitment_oid = "1.2.840.113549.1.9.16.6.5",
