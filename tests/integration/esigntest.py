@@ -551,4 +551,4 @@ class Result(unittest.TextTestResult):
 def main():
     """Run the tests of the calling file; arguments as unittest's."""
     unittest.main(module="__main__", verbosity=2,
-                  testRunner=functools.partial(unittest.TextTestRunner, resultclass=Result))
+                  testRunner=unittest.TextTestRunner(verbosity=2, resultclass=Result))
