@@ -8,6 +8,7 @@ import tree
 BASE = {"base", "sandbox"}
 SECOND = BASE | {"config", "store", "cms", "pkcs11", "document", "hash"}
 THIRD = SECOND | {"audit", "authn"}
+FOURTH = THIRD | {"authz", "ca", "site", "register", "sign", "verify"}
 MAY = {
     "base": set(),
     "sandbox": {"base"},
@@ -23,9 +24,10 @@ MAY = {
     "ca": THIRD,
     "site": THIRD | {"authz", "ca"},
     "register": THIRD | {"authz", "ca", "site"},
-    "sign": THIRD | {"authz", "ca", "site", "register"},
-    "api": THIRD | {"authz", "ca", "site", "register", "sign"},
-    "listen": THIRD | {"authz", "ca", "site", "register", "sign", "api"},
+    "sign": THIRD | {"authz", "ca", "site"},
+    "verify": THIRD | {"authz", "ca", "site", "sign"},
+    "api": THIRD | {"authz", "ca", "site", "register", "sign", "verify"},
+    "listen": BASE | {"api"},
 }
 # Helpers' programs read their configuration.
 FILES = {
