@@ -43,11 +43,10 @@ static void server_done(struct server *s)
 
 /* ---- what the listener and the router ask */
 
-static bool server_ready(void *ctx)
+/* The router asks with its service: the site. */
+static bool server_ready(void *site)
 {
-    struct server *s = ctx;
-
-    return site_ready(s->site);
+    return site_ready(site);
 }
 
 static bool server_decide(void *ctx, const struct listen_credentials *who, struct api_peer *ret)
@@ -72,14 +71,12 @@ static bool server_decide(void *ctx, const struct listen_credentials *who, struc
 }
 
 /* The right is asked for at every request: a right taken away works at once. */
-static enum esign_rc server_permit(void *ctx, const struct api_peer *peer, const char *right,
+static enum esign_rc server_permit(void *site, const struct api_peer *peer, const char *right,
                                    struct fault *f)
 {
-    struct server *s = ctx;
-
     if (peer->kind != API_PEER_APPLICATION || !right)
         return ESIGN_OK;
-    return authn_caller_right(site_store(s->site), peer->id, right, f);
+    return authn_caller_right(site_store(site), peer->id, right, f);
 }
 
 /* Callers that nobody registered.  Source: 21 CFR 11.10(d), 11.300(d). */
