@@ -11,20 +11,20 @@
 #include <sys/wait.h>
 
 #include "base/encode.h"
-#include "base/secret.h"
 #include "cli/commands.h"
 #include "cli/programs.h"
-
-DEFINE_CLEANUP(struct secret *, secret_free)
+#include "cli/token_files.h"
 
 #define TOKENS_CONFIG      "/etc/esignd/esignd.conf"
 #define TOKENS_CREDENTIALS "/etc/esignd/credentials"
+#define TOKENS_STORE       "/var/lib/esignd/store.db"
 
-enum { TOKENS_MAX = 16, TOKENS_NAME_MAX = 64, TOKENS_PIN_LEN = 32 };
+enum { TOKENS_MAX = 16, TOKENS_NAME_MAX = 64 };
 
 /* What this command needs of the configuration; the daemon's own reader checks all of it. */
 struct tokens_site {
-    bool separated; /* each token has a user of its own */
+    bool separated;           /* each token has a user of its own */
+    char directory[PATH_MAX]; /* esign-token beside the directory of the store */
     unsigned count;
     struct tokens_row {
         char name[TOKENS_NAME_MAX + 1], user[TOKENS_NAME_MAX + 32];
@@ -70,6 +70,22 @@ static bool tokens_read_row(const config_setting_t *group, struct tokens_row *re
     return true;
 }
 
+/* DIR/esign-token for a store DIR/esignd/store.db.  ret: PATH_MAX bytes. */
+static void tokens_read_directory(const config_t *config, char *ret)
+{
+    const char *store = TOKENS_STORE;
+    size_t len = 0;
+
+    (void)config_lookup_string(config, "store.path", &store); /* missing: the default stays */
+    len = strlen(store);
+    for (int up = 0; up < 2; up++) {
+        while (len > 0 && store[len - 1] != '/')
+            len--;
+        len -= len > 0;
+    }
+    (void)snprintf(ret, PATH_MAX, "%.*s/esign-token", (int)len, store); /* cut: mkdir fails */
+}
+
 static enum cli_exit tokens_read(const struct cli *cli, struct tokens_site *ret)
 {
     CLEANUP(config_destroy) config_t config;
@@ -85,6 +101,7 @@ static enum cli_exit tokens_read(const struct cli *cli, struct tokens_site *ret)
     }
     if (config_lookup_string(&config, "separation", &separation) == CONFIG_TRUE)
         ret->separated = strcmp(separation, "none") != 0;
+    tokens_read_directory(&config, ret->directory);
     const config_setting_t *list = config_lookup(&config, "tokens");
     int count = list ? config_setting_length(list) : 0;
     for (int i = 0; i < count && i < TOKENS_MAX; i++) {
@@ -104,45 +121,6 @@ static bool tokens_pin_path(const struct cli *cli, const char *name, const char 
     int len = snprintf(ret, PATH_MAX, "%s/%s.%s", tokens_directory(cli), name, kind);
 
     return len > 0 && len < PATH_MAX;
-}
-
-/* Make a file of mode 0400 with those bytes.  owner: -1 keeps it. */
-static bool tokens_write(const char *path, struct bytes content, uid_t owner)
-{
-    CLEANUP(close_p)
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
-
-    return fd >= 0 && write(fd, content.data, content.len) == (ssize_t)content.len &&
-           (owner == (uid_t)-1 || fchown(fd, owner, (gid_t)-1) == 0) && fsync(fd) == 0;
-}
-
-static bool tokens_new_pin(const char *path)
-{
-    uint8_t random[TOKENS_PIN_LEN / 2];
-    char text[TOKENS_PIN_LEN + 2];
-
-    bytes_random(random, sizeof(random));
-    encode_hex(bytes_of(random, sizeof(random)), text);
-    text[TOKENS_PIN_LEN] = '\n';
-    (void)unlink(path); /* of an attempt that did not make a token */
-    bool made = tokens_write(path, bytes_of(text, TOKENS_PIN_LEN + 1), (uid_t)-1);
-    secret_wipe(random, sizeof(random));
-    secret_wipe(text, sizeof(text));
-    return made;
-}
-
-/* A copy of a PIN file that the token's user can read, as the service manager makes one. */
-static enum cli_exit tokens_copy(const struct cli *cli, const char *from, const char *to,
-                                 uid_t owner)
-{
-    CLEANUP(secret_free_p) struct secret *pin = NULL;
-    struct fault f = {0};
-
-    if (secret_read_file(from, &pin, &f) != ESIGN_OK)
-        return cli_fault(cli, &f);
-    if (!tokens_write(to, secret_bytes(pin), owner))
-        return tokens_fail(cli, "can't write", to);
-    return CLI_DONE;
 }
 
 /* In the child: become the user and run the program.  Returns only if that fails. */
@@ -190,20 +168,38 @@ static enum cli_exit tokens_run(const struct cli *cli, const struct tokens_row *
     return cli_fault(cli, &f);
 }
 
-/* With the PIN files in a directory that only the token's user can read. */
+/* What root prepares for the token's user, and repairs after it. */
+static enum esign_rc tokens_keep(const struct tokens_site *site, const struct tokens_row *row,
+                                 const struct passwd *user, bool made, struct fault *f)
+{
+    char directory[PATH_MAX];
+    int len = snprintf(directory, sizeof(directory), "%s/%s", site->directory, row->name);
+
+    if (!user)
+        return ESIGN_OK;
+    if (len < 0 || (size_t)len >= sizeof(directory))
+        return fault_set(f, ESIGN_E_POLICY, "store.path is too long");
+    return made ? token_files_protect(directory, f)
+                : token_files_directory(directory, user->pw_uid, user->pw_gid, f);
+}
+
+/* The PIN files in a directory that only the token's user can read, as the service manager makes
+ * one. */
 static enum cli_exit tokens_init(const struct cli *cli, const struct tokens_row *row,
                                  const char *pin, const char *so_pin, const struct passwd *user)
 {
     char directory[] = "/tmp/esign-token-XXXXXX", pin_copy[64], so_pin_copy[64];
     uid_t owner = user ? user->pw_uid : (uid_t)-1;
+    struct fault f = {0};
 
     if (!mkdtemp(directory))
         return tokens_fail(cli, "can't make", directory);
     (void)snprintf(pin_copy, sizeof(pin_copy), "%s/pin", directory);
     (void)snprintf(so_pin_copy, sizeof(so_pin_copy), "%s/so-pin", directory);
-    enum cli_exit rc = tokens_copy(cli, pin, pin_copy, owner);
-    if (rc == CLI_DONE)
-        rc = tokens_copy(cli, so_pin, so_pin_copy, owner);
+    enum cli_exit rc = CLI_DONE;
+    if (token_files_copy_pin(pin, pin_copy, owner, &f) != ESIGN_OK ||
+        token_files_copy_pin(so_pin, so_pin_copy, owner, &f) != ESIGN_OK)
+        rc = cli_fault(cli, &f);
     if (rc == CLI_DONE && user && chown(directory, owner, (gid_t)-1) != 0)
         rc = tokens_fail(cli, "can't give away", directory);
     if (rc == CLI_DONE)
@@ -231,18 +227,19 @@ static enum cli_exit tokens_make_row(struct cli *cli, const struct tokens_site *
         !tokens_pin_path(cli, row->name, "pin.new", new_pin) ||
         !tokens_pin_path(cli, row->name, "so-pin.new", new_so_pin))
         return cli_usage("--credentials is too long");
-    if (access(pin, F_OK) == 0 && access(so_pin, F_OK) == 0)
-        return tokens_init(cli, row, pin, so_pin, user);
-    if (!tokens_new_pin(new_pin))
-        return tokens_fail(cli, "can't write", new_pin);
-    if (!tokens_new_pin(new_so_pin))
-        return tokens_fail(cli, "can't write", new_so_pin);
-    enum cli_exit rc = tokens_init(cli, row, new_pin, new_so_pin, user);
+    if (tokens_keep(site, row, user, false, &f) != ESIGN_OK)
+        return cli_fault(cli, &f);
+    bool fresh = access(pin, F_OK) != 0 || access(so_pin, F_OK) != 0;
+    if (fresh && (token_files_new_pin(new_pin, &f) != ESIGN_OK ||
+                  token_files_new_pin(new_so_pin, &f) != ESIGN_OK))
+        return cli_fault(cli, &f);
+    enum cli_exit rc =
+        tokens_init(cli, row, fresh ? new_pin : pin, fresh ? new_so_pin : so_pin, user);
     if (rc != CLI_DONE)
         return rc;
-    if (rename(new_so_pin, so_pin) != 0 || rename(new_pin, pin) != 0)
+    if (fresh && (rename(new_so_pin, so_pin) != 0 || rename(new_pin, pin) != 0))
         return tokens_fail(cli, "the token is made, but this can't be named", pin);
-    return CLI_DONE;
+    return tokens_keep(site, row, user, true, &f) == ESIGN_OK ? CLI_DONE : cli_fault(cli, &f);
 }
 
 enum cli_exit tokens_make(struct cli *cli, const char *name)
