@@ -14,7 +14,7 @@
 enum {
     ACCEPT_GROUPS_MAX = 65536, /* NGROUPS_MAX of Linux */
     ACCEPT_GROUPS_USUAL = 64,
-    ACCEPT_PAUSE_MS = 100 /* when no descriptor is left */
+    ACCEPT_PAUSE_MS = 100 /* when no descriptor is left, or worse */
 };
 
 struct accept {
@@ -118,14 +118,17 @@ static void *accept_run(void *ctx)
                             {.fd = a->options.listen->fd, .events = POLLIN}};
 
     for (;;) {
+        fds[0].revents = fds[1].revents = 0;
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             log_error("poll fails in the accept thread errno=%d", errno);
         if (fds[0].revents)
             return NULL;
+        if (!fds[1].revents)
+            continue; /* the listening socket may block */
         int fd = accept4(a->options.listen->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
             accept_serve(a, fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+        } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
             log_error("no connection can be accepted errno=%d", errno);
             (void)poll(fds, 1, ACCEPT_PAUSE_MS); /* a stop ends the pause; so does time */
         }

@@ -13,6 +13,8 @@
 
 enum {
     HTTP_STACK = 512 * 1024,
+    HTTP_LIMIT_FACTOR = 4,  /* ours is the limit: the library counts connections for a while longer
+                               than we do, and closes at its own limit without a word */
     HTTP_MEMORY = 64 * 1024 /* head and read buffer; above 32 KiB the library maps it, so that it is
                                gone with the connection */
 };
@@ -320,7 +322,7 @@ static struct MHD_Daemon *http_start_library(struct http *h)
         http_on_target, h, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_escapes, NULL,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY,
         MHD_OPTION_THREAD_STACK_SIZE, (size_t)HTTP_STACK, MHD_OPTION_CONNECTION_LIMIT,
-        h->options.max_connections + 1, MHD_OPTION_END);
+        h->options.max_connections * HTTP_LIMIT_FACTOR, MHD_OPTION_END);
 }
 
 enum esign_rc http_start(const struct http_options *options, struct http **ret, struct fault *f)
