@@ -88,8 +88,9 @@ def unit_lines(name, build, code, text, requirements, seconds):
 
 
 def detail_of(text, test):
-    start = text.find("] " + test)
-    return "\n" + text[start:start + 2000] if start >= 0 else ""
+    """What the program said from the start of this test to the start of the next one."""
+    match = re.search(r"\[ RUN\s+\] %s\n(.*?)(?=\[ RUN|\Z)" % test, text, re.S)
+    return "\n" + match.group(1)[:2000] if match else ""
 
 
 def run_unit(job):

@@ -9,7 +9,8 @@ MODULES = {"libcrypto": "libssl-dev", "jansson": "libjansson-dev", "sqlite3": "l
            "libsodium": "libsodium-dev", "libmicrohttpd": "libmicrohttpd-dev",
            "libcurl": "libcurl4-openssl-dev", "libconfig": "libconfig-dev", "libp11": "libp11-dev",
            "p11-kit-1": "libp11-kit-dev", "libseccomp": "libseccomp-dev",
-           "cmocka": "libcmocka-dev", "gnutls": "libgnutls28-dev", "libunistring": "libunistring-dev"}
+           "cmocka": "libcmocka-dev", "gnutls": "libgnutls28-dev",
+           "libunistring": "libunistring-dev"}
 
 
 def sections():

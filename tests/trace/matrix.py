@@ -1,4 +1,4 @@
-"""The traceability matrix: requirement -> tests -> verdict, from requirements.tsv and results.jsonl.
+"""The traceability matrix: requirement, tests, verdict; from requirements.tsv and results.jsonl.
 
 matrix.py RESULTS   prints the table; writes it whole to trace.tsv beside RESULTS.
 
