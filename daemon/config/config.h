@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct config;
 
@@ -50,3 +51,7 @@ const char *config_token_str(const struct config *c, size_t index, const char *n
 int64_t config_token_int(const struct config *c, size_t index, const char *name);
 /* The "NAME=VALUE" lines of its environment, in order; NULL after the last.  Borrowed. */
 const char *config_token_environment(const struct config *c, size_t index, size_t line);
+
+/* The user that may call the helpers: esignd's, or this process's own where all run as one
+ * (separation = "none").  ESIGN_E_POLICY: there is no such user. */
+enum esign_rc config_caller(const struct config *c, uid_t *ret, struct fault *f) MUST_CHECK;
