@@ -22,6 +22,7 @@ static const int allowed[] = {
     SCMP_SYS(writev),
     SCMP_SYS(close),
     SCMP_SYS(recvmsg),
+    SCMP_SYS(recvfrom),
     SCMP_SYS(sendmsg),
     SCMP_SYS(accept4),
     SCMP_SYS(getsockopt),
@@ -68,7 +69,7 @@ static bool allow_memory(scmp_filter_ctx filter)
 }
 
 /* Descriptors are asked for their kind and flags, and copied; newfstatat() is how libc does
- * fstat(). */
+ * fstat(); sendto() only where the connection leads. */
 static bool allow_descriptors(scmp_filter_ctx filter)
 {
     static const int commands[] = {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC};
@@ -76,7 +77,9 @@ static bool allow_descriptors(scmp_filter_ctx filter)
         if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
                              SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i])) != 0)
             return false;
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0)) ==
+               0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
                             SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)) == 0;
 }
 
