@@ -138,6 +138,8 @@ enum esign_rc store_prepare_change(const struct store_change *change, struct sto
     if (misfit)
         return fault_set(f, ESIGN_E_INTERNAL,
                          "audit entry: member %s is missing, unknown or of a wrong type", misfit);
+    if (!json_str(change->entry, "actor.role"))
+        return fault_set(f, ESIGN_E_INTERNAL, "audit entry: actor has no role");
     ret->entry = json_copy(change->entry);
     json_t *rows = json_object();
     if (!ret->entry || json_object_set_new(ret->entry, "rows", rows) != 0 ||

@@ -1,5 +1,9 @@
 #include "store/group.h"
 
+#include "store/reserve.h"
+
+#include <string.h>
+
 /* A clock this far behind the newest entry is refused; less is a correction, and the entry takes
  * the time of the one before it. */
 enum { CLOCK_BEHIND_MAX_MS = 60000 };
@@ -19,17 +23,23 @@ static const char *const SQL[STORE_STATEMENT_COUNT] = {
                              "ON CONFLICT(size) DO UPDATE SET note = excluded.note",
 };
 
-enum esign_rc store_group_init(struct store_group *g, sqlite3 *db, const struct clock *clock,
-                               const struct store_head *head, struct fault *f)
+enum esign_rc store_group_init(struct store_group *g, const char *path, sqlite3 *db,
+                               const struct clock *clock, const struct store_head *head,
+                               struct fault *f)
 {
     *g = (struct store_group){.db = db, .clock = clock, .head = *head};
-    for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++) {
-        enum esign_rc rc = store_prepare(db, SQL[i], &g->statements[i], f);
-        if (rc) {
-            store_group_done(g);
-            return rc;
-        }
+    enum esign_rc rc = ESIGN_OK;
+    if (asprintf(&g->reserve_path, "%s.reserve", path) < 0) {
+        g->reserve_path = NULL; /* undefined after a failure */
+        rc = fault_set(f, ESIGN_E_INTERNAL, "out of memory");
     }
+    for (size_t i = 0; !rc && i < STORE_STATEMENT_COUNT; i++)
+        rc = store_prepare(db, SQL[i], &g->statements[i], f);
+    if (rc) {
+        store_group_done(g);
+        return rc;
+    }
+    g->full = !store_make_reserve(g->reserve_path);
     return ESIGN_OK;
 }
 
@@ -38,6 +48,7 @@ void store_group_done(struct store_group *g)
     for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++)
         sqlite3_finalize(g->statements[i]);
     sqlite3_close(g->db);
+    free(g->reserve_path);
     *g = (struct store_group){0};
 }
 
@@ -201,7 +212,7 @@ static void abandon(struct store_group *g)
 }
 
 /* Whether a failed COMMIT has surely written nothing that a later recovery could find: there was no
- * room, or the lock.  After a failed fsync nobody knows. */
+ * room, no lock, or a write was refused.  After a failed fsync nobody knows. */
 static bool commit_failure_is_clean(unsigned long code)
 {
     return (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_BUSY ||
@@ -228,15 +239,39 @@ static enum esign_rc run_transaction(struct store_group *g, struct store_job *co
     return rc;
 }
 
+/* Give the reserve up for one entry that tells why nothing more is written. */
+static void enter_full(struct store_group *g)
+{
+    g->full = true;
+    store_drop_reserve(g->reserve_path);
+    CLEANUP(json_decref_p)
+    json_t *entry =
+        json_pack("{s:s, s:{s:s}, s:s, s:s}", "action", "store.full", "actor", "role", "system",
+                  "object", "system/store", "result", fault_name(ESIGN_E_AUDIT_UNAVAILABLE));
+    const struct store_change change = {.entry = entry};
+    CLEANUP(store_prepared_done) struct store_prepared prepared = {0};
+    struct fault f = {0};
+    struct store_job job = {.change = &change, .prepared = &prepared};
+    /* If it can't be written even now, the refusals are all that is left to tell. */
+    if (entry && store_prepare_change(&change, &prepared, &f) == ESIGN_OK)
+        (void)run_transaction(g, &(struct store_job *){&job}, 1, &f);
+}
+
 void store_group_run(struct store_group *g, struct store_job *const *jobs, size_t count)
 {
     struct fault f = {0};
     for (size_t i = 0; i < count; i++)
         jobs[i]->rc = ESIGN_OK;
+    if (g->full && store_make_reserve(g->reserve_path))
+        g->full = false;
     if (g->broken)
         (void)fault_set(&f, ESIGN_E_AUDIT_UNAVAILABLE,
                         "the disk has failed while the audit trail was written; restart esignd");
+    else if (g->full)
+        (void)fault_reason(&f, ESIGN_E_AUDIT_UNAVAILABLE, "full", "the disk of the store is full");
     else if (run_transaction(g, jobs, count, &f) == ESIGN_OK)
         return;
     fail_group(jobs, count, &f);
+    if (!g->full && !g->broken && strcmp(f.reason, "full") == 0)
+        enter_full(g);
 }

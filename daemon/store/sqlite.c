@@ -16,11 +16,20 @@ static const char READER_PRAGMAS[] = "PRAGMA cell_size_check=ON;"
                                      "PRAGMA query_only=ON;"
                                      "PRAGMA wal_autocheckpoint=0;";
 
+/* Quotas and limits, which SQLite does not count as a full disk.  (It keeps no errno of a failed
+ * COMMIT; nothing has run in between that would set another.) */
+static bool is_no_room(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
 enum esign_rc store_fault(sqlite3 *db, const char *doing, struct fault *f)
 {
     int code = sqlite3_extended_errcode(db);
     enum esign_rc rc = ESIGN_E_AUDIT_UNAVAILABLE;
 
+    if (code == SQLITE_IOERR_WRITE && is_no_room(errno))
+        code = SQLITE_FULL;
     switch (code & 0xff) {
     case SQLITE_FULL:
         fault_reason(f, rc, "full", "%s: the disk of the store is full", doing);

@@ -97,7 +97,7 @@ static enum esign_rc open_parts(struct store *s, const char *path, struct fault 
     if (!rc)
         rc = check_tail(s, head.size, f);
     if (!rc)
-        rc = store_writer_start(TAKE(db), s->clock, &head, &s->writer, f);
+        rc = store_writer_start(path, TAKE(db), s->clock, &head, &s->writer, f);
     return rc;
 }
 

@@ -77,7 +77,7 @@ static void *writer_main(void *arg)
     return NULL;
 }
 
-enum esign_rc store_writer_start(sqlite3 *db, const struct clock *clock,
+enum esign_rc store_writer_start(const char *path, sqlite3 *db, const struct clock *clock,
                                  const struct store_head *head, struct store_writer **ret,
                                  struct fault *f)
 {
@@ -86,7 +86,7 @@ enum esign_rc store_writer_start(sqlite3 *db, const struct clock *clock,
         sqlite3_close(db);
         return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
     }
-    enum esign_rc rc = store_group_init(&w->group, db, clock, head, f);
+    enum esign_rc rc = store_group_init(&w->group, path, db, clock, head, f);
     if (rc) {
         free(w);
         return rc;

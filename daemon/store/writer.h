@@ -12,9 +12,9 @@ struct store_head {
     int64_t time_ms; /* of the newest entry; 0 if there is none */
 };
 
-/* Start the thread.  db: taken over, closed by store_writer_stop (or here on failure).  clock:
- * borrowed. */
-enum esign_rc store_writer_start(sqlite3 *db, const struct clock *clock,
+/* Start the thread.  path: the store's; db: taken over, closed by store_writer_stop (or here on
+ * failure); clock: borrowed. */
+enum esign_rc store_writer_start(const char *path, sqlite3 *db, const struct clock *clock,
                                  const struct store_head *head, struct store_writer **ret,
                                  struct fault *f) MUST_CHECK;
 void store_writer_stop(struct store_writer *w); /* finishes what was accepted; NULL is allowed */
