@@ -47,8 +47,10 @@ enum esign_rc cms_check_value(struct bytes cert, struct bytes digest, struct byt
 
 /* ContentInfo with SignedData: version 1, detached, one SignerInfo by issuer and serial, the
  * signer's certificate and the chain (at most CMS_CHAIN_MAX) as DER SET OF, no CRLs, no unsigned
- * attributes.  signed_attributes: as made above.  ret: appended to.  ESIGN_E_TOO_LARGE;
- * ESIGN_E_INTERNAL: signer_cert is no certificate.  Source: RFC 5652 section 5.1. */
+ * attributes.  signed_attributes: as made above.  value: of the two ECDSA values (r, s) and (r,
+ * n-s), which verify alike, the one with the smaller s is written.  ret: appended to.
+ * ESIGN_E_TOO_LARGE; ESIGN_E_FORMAT: value is no ECDSA-Sig-Value; ESIGN_E_INTERNAL: signer_cert is
+ * no certificate.  Source: RFC 5652 section 5.1. */
 enum esign_rc cms_signed_data(struct bytes signed_attributes, enum token_algorithm algorithm,
                               struct bytes value, struct bytes signer_cert,
                               const struct bytes *chain, size_t chain_count, struct buf *ret,

@@ -13,3 +13,9 @@ void cms_put_signature_algorithm(struct buf *out, uint8_t tag, enum token_algori
 
 /* ESIGN_E_UNSUPPORTED unless signatures with that kind of key are offered. */
 enum esign_rc cms_check_algorithm(enum token_algorithm algorithm, struct fault *f) MUST_CHECK;
+
+/* Append the one form of a value: of the two ECDSA values (r, s) and (r, n-s), which verify alike,
+ * the one with the smaller s; an RSA value as it is.  ESIGN_E_FORMAT: it is no value of that
+ * algorithm. */
+enum esign_rc cms_put_value(struct buf *out, struct bytes value, enum token_algorithm algorithm,
+                            struct fault *f) MUST_CHECK;

@@ -25,7 +25,11 @@ static enum esign_rc put_signer_info(struct buf *out, struct bytes signed_attrib
     cms_put_digest_algorithm(out, DER_SEQUENCE);
     put_signed_attributes(out, signed_attributes);
     cms_put_signature_algorithm(out, DER_SEQUENCE, algorithm);
-    der_put(out, DER_OCTET_STRING, value);
+    size_t octets = der_begin(out, DER_OCTET_STRING);
+    rc = cms_put_value(out, value, algorithm, f);
+    if (rc)
+        return rc;
+    der_end(out, octets);
     der_end(out, info);
     return ESIGN_OK;
 }

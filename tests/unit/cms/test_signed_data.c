@@ -143,6 +143,19 @@ static void test_cms_signed_attributes__wrong_values__refused(void **state)
     soft_world_done(&w);
 }
 
+static void test_cms_signed_data__value_no_ecdsa__format(void **state)
+{
+    REQ("design 6");
+    (void)state;
+    struct soft_world w;
+    soft_world_init(&w, TOKEN_P256);
+    CLEANUP(buf_done) struct buf out = buf_new(CMS_SIGNED_MAX);
+    assert_int_equal(cms_signed_data(bytes_of("\x31\x00", 2), TOKEN_P256, bytes_of("v", 1),
+                                     buf_bytes(&w.signer_cert), NULL, 0, &out, NULL),
+                     ESIGN_E_FORMAT);
+    soft_world_done(&w);
+}
+
 static void test_cms_signed_data__too_many_certificates__refused(void **state)
 {
     REQ("design 6");
@@ -168,6 +181,7 @@ int main(void)
         cmocka_unit_test(test_cms_check_value__right_and_wrong__told),
         cmocka_unit_test(test_cms_check_value__odd_digest__unsupported),
         cmocka_unit_test(test_cms_signed_attributes__wrong_values__refused),
+        cmocka_unit_test(test_cms_signed_data__value_no_ecdsa__format),
         cmocka_unit_test(test_cms_signed_data__too_many_certificates__refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

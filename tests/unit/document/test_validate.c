@@ -8,6 +8,8 @@
 #include "cms/certificate.h"
 #include "document/document.h"
 
+#include <openssl/ec.h>
+
 static const struct bytes record = {(const uint8_t *)"a batch record", 14};
 
 static const struct document_context in_favour = {.record_type = "batch",
@@ -310,6 +312,42 @@ static void test_validate_signature__foreign_certificate_added__refused(void **s
     soft_world_done(&other);
 }
 
+/* The value (r, n-s) verifies too, but it is not the one form that we write. */
+static void test_validate_signature__twin_of_value__refused(void **state)
+{
+    REQ("11.70");
+    (void)state;
+    struct soft_world w;
+    soft_world_init(&w, TOKEN_P256);
+    CLEANUP(buf_done) struct buf cms = buf_new(CMS_SIGNED_MAX);
+    CLEANUP(buf_done) struct buf twin = buf_new(CMS_SIGNED_MAX);
+    CLEANUP(CMS_ContentInfo_free_p) CMS_ContentInfo *info = NULL;
+    soft_sign(&w, record, &(struct soft_choice){0}, &cms);
+    const unsigned char *at = cms.data;
+    info = d2i_CMS_ContentInfo(NULL, &at, (long)cms.len);
+    ASN1_OCTET_STRING *octets =
+        CMS_SignerInfo_get0_signature(sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(info), 0));
+    at = ASN1_STRING_get0_data(octets);
+    ECDSA_SIG *value = d2i_ECDSA_SIG(NULL, &at, ASN1_STRING_length(octets));
+    EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+    BIGNUM *s = BN_new();
+    assert_int_equal(BN_sub(s, EC_GROUP_get0_order(group), ECDSA_SIG_get0_s(value)), 1);
+    assert_int_equal(ECDSA_SIG_set0(value, BN_dup(ECDSA_SIG_get0_r(value)), s), 1);
+    unsigned char der[128], *end = der;
+    int len = i2d_ECDSA_SIG(value, &end);
+    assert_int_equal(ASN1_OCTET_STRING_set(octets, der, len), 1);
+    ECDSA_SIG_free(value);
+    EC_GROUP_free(group);
+    len = i2d_CMS_ContentInfo(info, NULL);
+    unsigned char *room = buf_reserve(&twin, (size_t)len);
+    assert_int_equal(i2d_CMS_ContentInfo(info, &room), len);
+    CLEANUP(json_decref_p) json_t *facts = facts_of(buf_bytes(&twin), record, &w.ca_cert, 0);
+    assert_fact(facts, "value", "ok");
+    assert_false(json_flag(facts, "identity"));
+    assert_verdict(facts, &in_favour, "TOTAL_FAILED", "SIG_INVALID");
+    soft_world_done(&w);
+}
+
 static void test_validate_signature__not_cms__malformed(void **state)
 {
     REQ("11.70");
@@ -361,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_validate_signature__unreadable_anchor__refused),
         cmocka_unit_test(test_validate_signature__without_chain__passed),
         cmocka_unit_test(test_validate_signature__foreign_certificate_added__refused),
+        cmocka_unit_test(test_validate_signature__twin_of_value__refused),
         cmocka_unit_test(test_validate_signature__not_cms__malformed),
         cmocka_unit_test(test_validate_signature__bytes_after_it__malformed),
     };
