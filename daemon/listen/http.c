@@ -134,8 +134,11 @@ static struct MHD_Response *http_response(struct api_answer *answer)
     }
     *body = answer->body;
     answer->body = (struct buf){0};
-    return MHD_create_response_from_buffer_with_free_callback_cls(body->len, body->data,
-                                                                  http_free_body, body);
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
+        body->len, body->data, http_free_body, body);
+    if (!response)
+        http_free_body(body);
+    return response;
 }
 
 static bool http_add_headers(struct MHD_Response *response, const struct api_answer *answer,
