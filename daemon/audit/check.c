@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { LEAVES_CHUNK = 16384 };
+enum { LEAVES_CHUNK = 16384, CLAIMS_MAX = 1 << 30 /* bytes */ };
 
 /* anchor_line of claims that stand elsewhere. */
 enum { IN_STORE = 0, IN_MEMORY = -1 };
@@ -20,23 +20,28 @@ struct claim {
 };
 
 struct claims {
-    struct claim *items;
-    size_t count, room;
+    struct buf items; /* struct claim */
+    int64_t last_size;
     const char *origin;
     struct bytes spki;
 };
 
+static void claims_done(struct claims *c)
+{
+    buf_done(&c->items);
+}
+
+static size_t claim_count(const struct claims *c)
+{
+    return c->items.len / sizeof(struct claim);
+}
+
 static enum esign_rc add_claim(struct claims *c, const struct claim *claim, struct fault *f)
 {
-    if (c->count == c->room) {
-        size_t room = c->room ? 2 * c->room : 64;
-        void *items = reallocarray(c->items, room, sizeof *c->items);
-        if (!items)
-            return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
-        c->items = items;
-        c->room = room;
-    }
-    c->items[c->count++] = *claim;
+    buf_put(&c->items, bytes_of(claim, sizeof *claim));
+    if (!buf_ok(&c->items))
+        return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
+    c->last_size = claim->head.size;
     return ESIGN_OK;
 }
 
@@ -52,7 +57,7 @@ static enum esign_rc add_note(struct claims *c, struct bytes note, int64_t size,
         (void)fault_set(&why, ESIGN_E_FORMAT, "kept as one of another size");
     }
     if (!claim.valid) {
-        claim.head.size = size >= 0 ? size : c->count ? c->items[c->count - 1].head.size : 0;
+        claim.head.size = size >= 0 ? size : c->last_size;
         (void)snprintf(claim.why, sizeof claim.why, "%.99s", why.detail); /* cut is harmless */
     }
     return add_claim(c, &claim, f);
@@ -90,7 +95,7 @@ static enum esign_rc collect_memory(struct audit *a, struct claims *c, struct fa
 static enum esign_rc collect_anchors(const char *path, struct claims *c, struct fault *f)
 {
     struct claim missing = {.anchor_line = 1, .why = "the file is missing"};
-    bool expected = c->count > 0;
+    bool expected = claim_count(c) > 0;
     enum esign_rc rc = audit_read_anchor(path, add_anchor_line, c, f);
     if (rc != ESIGN_E_NOT_FOUND)
         return rc;
@@ -195,7 +200,8 @@ enum esign_rc audit_verify(struct audit *a, struct bytes spki, const char *ancho
                            struct audit_report *ret, struct fault *f)
 {
     struct audit_report r = {.bad_seq = -1, .checkpoint_size = -1};
-    struct claims c = {.origin = a->origin, .spki = spki};
+    CLEANUP(claims_done)
+    struct claims c = {.items = buf_new(CLAIMS_MAX), .origin = a->origin, .spki = spki};
     struct walk w = {.audit = a};
     int64_t good = 0;
     enum esign_rc rc = check_entries(a, &r, f);
@@ -205,14 +211,13 @@ enum esign_rc audit_verify(struct audit *a, struct bytes spki, const char *ancho
         rc = collect_anchors(anchor_path, &c, f);
     if (!rc)
         rc = collect_memory(a, &c, f);
-    CLEANUP(free_p) struct claim *items = c.items;
     if (rc)
         return rc;
     /* Asked after the claims were read: the trail only grows. */
     w.size = r.size = store_size(a->store);
-    if (c.count > 0)
-        qsort(items, c.count, sizeof *items, compare_claims);
-    for (size_t i = 0; i < c.count; i++)
+    struct claim *items = (void *)c.items.data; /* from malloc: aligned for all */
+    qsort(items, claim_count(&c), sizeof *items, compare_claims);
+    for (size_t i = 0; i < claim_count(&c); i++)
         check_claim(&w, &items[i], &r, &good);
     *ret = r;
     return ESIGN_OK;

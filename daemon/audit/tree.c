@@ -3,25 +3,27 @@
 #include "base/cleanup.h"
 
 /* Subtrees of this many leaves and more stay in memory: 250 KiB for a million entries. */
-enum { CACHE_LEVEL = 8, CACHE_LEAVES = 1 << CACHE_LEVEL, GROW_CHUNK = 16384 };
-
-/* All complete subtrees of one level, from the left. */
-struct level {
-    uint8_t (*nodes)[SHA256_LEN];
-    size_t count, room;
+enum {
+    CACHE_LEVEL = 8,
+    CACHE_LEAVES = 1 << CACHE_LEVEL,
+    GROW_CHUNK = 16384,
+    LEVEL_MAX = 1 << 30, /* bytes: for 2^33 entries */
 };
 
 struct audit_tree {
     struct audit_leaves leaves;
     struct audit_frontier frontier;
-    struct level levels[AUDIT_LEVELS]; /* from CACHE_LEVEL */
+    struct buf levels[AUDIT_LEVELS]; /* from CACHE_LEVEL: all complete subtrees, from the left */
 };
 
 struct audit_tree *audit_tree_new(const struct audit_leaves *leaves)
 {
     struct audit_tree *t = calloc(1, sizeof *t);
-    if (t)
-        t->leaves = *leaves;
+    if (!t)
+        return NULL;
+    t->leaves = *leaves;
+    for (int i = CACHE_LEVEL; i < AUDIT_LEVELS; i++)
+        t->levels[i] = buf_new(LEVEL_MAX);
     return t;
 }
 
@@ -30,29 +32,22 @@ void audit_tree_free(struct audit_tree *t)
     if (!t)
         return;
     for (int i = 0; i < AUDIT_LEVELS; i++)
-        free(t->levels[i].nodes);
+        buf_done(&t->levels[i]);
     free(t);
 }
 
 static bool keep_node(void *ctx, int level, const uint8_t node[SHA256_LEN])
 {
     struct audit_tree *t = ctx;
-    struct level *l = &t->levels[level];
+    struct buf *nodes = &t->levels[level];
     if (level < CACHE_LEVEL)
         return true;
-    /* After an append that had no memory further up, this node is there already. */
-    size_t index = (size_t)(t->frontier.size >> level);
-    if (index == l->room) {
-        size_t room = l->room ? 2 * l->room : 16;
-        void *nodes = reallocarray(l->nodes, room, SHA256_LEN);
-        if (!nodes)
-            return false;
-        l->nodes = nodes;
-        l->room = room;
-    }
-    memcpy(l->nodes[index], node, SHA256_LEN);
-    l->count = index + 1;
-    return true;
+    /* An append that had no memory further up is tried again: then this node is there already. */
+    if ((size_t)(t->frontier.size >> level) < nodes->len / SHA256_LEN)
+        return true;
+    nodes->failed = false;
+    buf_put(nodes, bytes_of(node, SHA256_LEN));
+    return buf_ok(nodes);
 }
 
 enum esign_rc audit_tree_grow(struct audit_tree *t, int64_t size, struct fault *f)
@@ -104,7 +99,7 @@ static enum esign_rc hash_range(const struct audit_tree *t, int64_t from, int64_
         return hash_leaves(t, from, count, ret, f);
     if ((count & (count - 1)) == 0) {
         int level = __builtin_ctzll((unsigned long long)count);
-        memcpy(ret, t->levels[level].nodes[from >> level], SHA256_LEN);
+        memcpy(ret, t->levels[level].data + (from >> level) * SHA256_LEN, SHA256_LEN);
         return ESIGN_OK;
     }
     int64_t left_count = audit_split(count);
