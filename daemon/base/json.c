@@ -13,9 +13,12 @@ enum esign_rc json_parse_object(struct bytes text, json_t **ret, struct fault *f
     json_error_t error;
     json_t *value = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &error);
 
-    if (!value)
-        return fault_set(f, ESIGN_E_PROTO, "not JSON: %.100s (line %d, column %d)", error.text,
-                         error.line, error.column);
+    if (!value) /* the library's own text may quote the input, which may be a password */
+        return fault_set(f, ESIGN_E_PROTO, "not JSON (line %d, column %d)%s", error.line,
+                         error.column,
+                         json_error_code(&error) == json_error_duplicate_key
+                             ? ": a member stands twice in one object"
+                             : "");
     if (!json_is_object(value)) {
         json_decref(value);
         return fault_set(f, ESIGN_E_PROTO, "a JSON object is expected");
