@@ -5,7 +5,14 @@
 #include "base/clock.h"
 #include "base/encode.h"
 
-enum { LINE_LEN = 256, COMMENT_LEN = 4096, HEX_LEN = 128, PREVIOUS_MAX = 100, COMPONENTS_MAX = 4 };
+enum {
+    LINE_LEN = 256,
+    TEXT_LEN = 500,
+    COMMENT_LEN = 4096,
+    HEX_LEN = 128,
+    PREVIOUS_MAX = 100,
+    COMPONENTS_MAX = 4
+};
 
 static const struct json_field top[] = {
     {"application", JSON_FIELD_STR, true, LINE_LEN},
@@ -41,6 +48,7 @@ static const struct json_field audit_head[] = {{"root", JSON_FIELD_STR, true, HE
                                                {"size", JSON_FIELD_INT, true, 0}};
 static const struct json_field meaning[] = {{"code", JSON_FIELD_STR, true, LINE_LEN},
                                             {"language", JSON_FIELD_STR, true, LINE_LEN},
+                                            {"text", JSON_FIELD_STR, true, TEXT_LEN},
                                             {"text_hash", JSON_FIELD_STR, true, HEX_LEN},
                                             {"version", JSON_FIELD_INT, true, 0}};
 static const struct json_field plan[] = {{"id", JSON_FIELD_STR, true, LINE_LEN},
@@ -134,6 +142,17 @@ static bool words_are_known(const json_t *envelope, struct validate_findings *fi
     return true;
 }
 
+/* The text that the signer was shown and its hash belong together. */
+static bool meaning_is_whole(const json_t *envelope)
+{
+    uint8_t hash[SHA256_LEN];
+    char hex[2 * SHA256_LEN + 1];
+
+    bytes_sha256(bytes_of_str(json_str(envelope, "meaning.text")), (struct bytes){0}, hash);
+    encode_hex(bytes_of(hash, sizeof hash), hex);
+    return strcmp(hex, json_str(envelope, "meaning.text_hash")) == 0;
+}
+
 static bool is_whole(const json_t *envelope, struct validate_findings *findings)
 {
     struct fault f = {0};
@@ -149,6 +168,10 @@ static bool is_whole(const json_t *envelope, struct validate_findings *findings)
         !strings_only(json_object_get(envelope, "components")) ||
         !strings_only(json_object_get(envelope, "previous"))) {
         validate_note(findings, "the envelope's clock, components or previous is malformed");
+        return false;
+    }
+    if (!meaning_is_whole(envelope)) {
+        validate_note(findings, "the hash of the meaning is not that of its text");
         return false;
     }
     return words_are_known(envelope, findings);

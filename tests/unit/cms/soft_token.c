@@ -149,14 +149,15 @@ void soft_envelope(const struct soft_world *w, struct bytes record,
     CLEANUP(json_decref_p)
     json_t *envelope = json_pack(
         "{s:s, s:{s:s,s:i}, s:{s:i,s:s}, s:[s,s], s:s, s:s, s:s, s:i, s:s,"
-        " s:{s:s,s:i,s:s,s:s}, s:s, s:i, s:{s:s,s:s,s:i}, s:{s:s,s:i}, s:[], s:s, s:s, s:s}",
+        " s:{s:s,s:i,s:s,s:s,s:s}, s:s, s:i, s:{s:s,s:s,s:i}, s:{s:s,s:i}, s:[], s:s, s:s, s:s}",
         "application", "mes", "audit_head", "root", zeros, "size", 41, "clock", "error_ms", 3,
         "state", "synchronised", "components", "id", "password", "custody", "K1", "daemon", "0.1.0",
         "entry", "direct", "format", 1, "key", "000102030405060708090a0b0c0d0e0f", "meaning",
-        "code", "approved", "version", 1, "text_hash", zeros, "language", "en", "mode", "one-shot",
-        "ordinal", 1, "plan", "id", "single", "step", "sign", "version", 1, "policy", "id",
-        "default", "version", 1, "previous", "role", "approver", "session", "", "signature_id",
-        "G-0001");
+        "code", "approved", "version", 1, "text", "I approve this record.", "text_hash",
+        "40b8d6a658313fb07a0d2aee14352e6a7b1ddba5c0c721aab86da575ed7c01d7", "language", "en",
+        "mode", "one-shot", "ordinal", 1, "plan", "id", "single", "step", "sign", "version", 1,
+        "policy", "id", "default", "version", 1, "previous", "role", "approver", "session", "",
+        "signature_id", "G-0001");
     assert(envelope);
     json_object_set_new(envelope, "record",
                         json_pack("{s:b,s:s,s:s,s:s,s:i,s:s,s:s,s:s}", "digest_only", 0, "hash",
