@@ -114,7 +114,7 @@ static enum esign_rc newest_checkpoint(struct audit *a, struct buf *note, struct
 static enum esign_rc make_note(struct audit *a, const struct audit_head *head,
                                const struct audit_signer *signer, struct buf *note, struct fault *f)
 {
-    struct audit_head kept;
+    struct audit_head kept = {0};
     enum esign_rc rc = newest_checkpoint(a, note, &kept, f);
     if (rc && rc != ESIGN_E_NOT_FOUND)
         return rc;
@@ -151,7 +151,7 @@ enum esign_rc audit_proof(struct audit *a, int64_t seq, struct buf *out, struct 
     CLEANUP(buf_done) struct buf note = buf_new(AUDIT_NOTE_MAX);
     CLEANUP(buf_done) struct buf hashes = buf_new((size_t)AUDIT_PROOF_HASHES_MAX * SHA256_LEN);
     CLEANUP(buf_done) struct buf leaf = buf_new(SHA256_LEN);
-    struct audit_head head;
+    struct audit_head head = {0};
     enum esign_rc rc = newest_checkpoint(a, &note, &head, f);
     if (rc)
         return rc;

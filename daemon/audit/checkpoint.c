@@ -191,7 +191,7 @@ enum esign_rc audit_open_checkpoint(struct bytes note, const char *origin, struc
 {
     struct bytes text;
     struct bytes lines;
-    struct audit_checkpoint_text c;
+    struct audit_checkpoint_text c = {0};
     if (!is_note_text(note) || !split_note(note, &text, &lines) || lines.len == 0)
         return fault_set(f, ESIGN_E_FORMAT, "checkpoint: not a signed note");
     enum esign_rc rc = audit_parse_checkpoint_text(text, &c, f);

@@ -110,6 +110,11 @@ static bool check_entries(struct check *c, int64_t size)
     return false;
 }
 
+static void check_done(struct check *c)
+{
+    sqlite3_finalize(c->lookup);
+}
+
 static enum esign_rc prepare_check(struct check *c, struct fault *f)
 {
     return store_prepare(c->reader->db,
@@ -121,9 +126,8 @@ enum esign_rc store_check_tail(struct store_reader *reader, int64_t from, int64_
                                int64_t *ret_bad_seq, struct fault *f)
 {
     struct fault bad = {0};
-    struct check c = {.reader = reader, .next = from, .bad_seq = -1, .f = &bad};
+    CLEANUP(check_done) struct check c = {.reader = reader, .next = from, .bad_seq = -1, .f = &bad};
     enum esign_rc rc = prepare_check(&c, f);
-    CLEANUP(sqlite3_finalize_p) sqlite3_stmt *lookup = c.lookup;
     if (rc)
         return rc;
     while (c.next < size && check_entries(&c, size))
@@ -211,9 +215,8 @@ enum esign_rc store_check(struct store *s, int64_t *ret_bad_seq, struct fault *f
     struct fault bad = {0};
     int64_t size = store_size(s);
     CLEANUP(store_reader_give_p) struct store_reader *reader = store_reader_take(s->readers);
-    struct check c = {.reader = reader, .bad_seq = -1, .f = &bad};
+    CLEANUP(check_done) struct check c = {.reader = reader, .bad_seq = -1, .f = &bad};
     enum esign_rc rc = prepare_check(&c, f);
-    CLEANUP(sqlite3_finalize_p) sqlite3_stmt *lookup = c.lookup;
     if (rc)
         return rc;
     while (c.next < size && check_entries(&c, size))

@@ -16,11 +16,11 @@ static const char *const SQL[STORE_STATEMENT_COUNT] = {
     [STORE_UNDO] = "ROLLBACK TO change",
     [STORE_GUARD] = "SELECT entry_seq FROM row WHERE kind = ?1 AND id = ?2",
     [STORE_PUT_ENTRY] = "INSERT INTO entry(seq, leaf, bytes) VALUES(?1, ?2, ?3)",
-    [STORE_PUT_ROW] = "INSERT INTO row(kind, id, body, entry_seq) VALUES(?1, ?2, ?3, ?4) "
-                      "ON CONFLICT(kind, id) DO UPDATE SET body = excluded.body, "
-                      "entry_seq = excluded.entry_seq",
-    [STORE_PUT_CHECKPOINT] = "INSERT INTO checkpoint(size, note) VALUES(?1, ?2) "
-                             "ON CONFLICT(size) DO UPDATE SET note = excluded.note",
+    [STORE_PUT_ROW] = ("INSERT INTO row(kind, id, body, entry_seq) VALUES(?1, ?2, ?3, ?4) "
+                       "ON CONFLICT(kind, id) DO UPDATE SET body = excluded.body, "
+                       "entry_seq = excluded.entry_seq"),
+    [STORE_PUT_CHECKPOINT] = ("INSERT INTO checkpoint(size, note) VALUES(?1, ?2) "
+                              "ON CONFLICT(size) DO UPDATE SET note = excluded.note"),
 };
 
 enum esign_rc store_group_init(struct store_group *g, const char *path, sqlite3 *db,
