@@ -247,7 +247,7 @@ static void enter_full(struct store_group *g)
     CLEANUP(json_decref_p)
     json_t *entry =
         json_pack("{s:s, s:{s:s}, s:s, s:s}", "action", "store.full", "actor", "role", "system",
-                  "object", "system/store", "result", fault_name(ESIGN_E_AUDIT_UNAVAILABLE));
+                  "object", "service/esignd", "result", fault_name(ESIGN_E_AUDIT_UNAVAILABLE));
     const struct store_change change = {.entry = entry};
     CLEANUP(store_prepared_done) struct store_prepared prepared = {0};
     struct fault f = {0};
