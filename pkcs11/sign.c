@@ -24,9 +24,8 @@ static enum esign_rc sign_find(const struct pkcs11_session *s, struct pkcs11_key
 {
     enum esign_rc rc = pkcs11_key_find(s, keys, id, ret, f);
 
-    if (rc == ESIGN_E_NOT_FOUND)
-        return fault_reason(f, ESIGN_E_HSM, again ? "unavailable" : "key",
-                            "the token doesn't show the signer's key");
+    if (rc == ESIGN_E_NOT_FOUND && again)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable", "the token has lost the signer's key");
     return rc;
 }
 

@@ -19,9 +19,8 @@ struct pkcs11_worker {
     struct pkcs11_keys keys;
     bool ready, refused;
     struct fault fault; /* what is answered while not ready */
-    int64_t started_at_ms;
-    int64_t end_at_ms; /* when a new process shall try; 0: never */
-    int exit_code;     /* -1: go on */
+    int64_t end_at_ms;  /* when a new process shall try; 0: never */
+    int exit_code;      /* -1: go on */
 };
 
 static int64_t worker_now(void)
@@ -50,6 +49,20 @@ static void worker_settle(struct pkcs11_worker *w)
     log_warn("token is not usable token=%s reason=%s: %s",
              config_token_str(w->config, w->index, "name"), w->fault.reason, w->fault.detail);
     w->end_at_ms = worker_now() + (pin ? PKCS11_RETRY_PIN_MS : PKCS11_RETRY_MS);
+    if (w->refused)
+        w->exit_code = WORKER_EXIT_NO_PIN;
+}
+
+/* From nothing to ready, or to the fault that is answered from then on. */
+static void worker_open(struct pkcs11_worker *w, bool may_login)
+{
+    enum esign_rc rc =
+        pkcs11_session_open(w->config, w->index, may_login, &w->session, &w->refused, &w->fault);
+    if (rc == ESIGN_OK)
+        rc = pkcs11_session_check(&w->session, &w->fault);
+    w->ready = rc == ESIGN_OK;
+    if (!w->ready)
+        worker_settle(w);
 }
 
 static enum esign_rc worker_start(void *ctx, bool may_login, struct fault *f)
@@ -61,18 +74,24 @@ static enum esign_rc worker_start(void *ctx, bool may_login, struct fault *f)
         rc = worker_drop_capabilities(f);
     if (rc != ESIGN_OK)
         return rc;
-    w->started_at_ms = worker_now();
-    rc = pkcs11_session_open(w->config, w->index, may_login, &w->session, &w->refused, &w->fault);
-    if (rc == ESIGN_OK)
-        rc = pkcs11_session_check(&w->session, &w->fault);
-    w->ready = rc == ESIGN_OK;
-    if (w->refused)
-        w->exit_code = WORKER_EXIT_NO_PIN;
-    else if (!w->ready)
-        worker_settle(w);
+    worker_open(w, may_login);
     if (!may_login)
         w->end_at_ms = 0; /* only an operator's restart changes this */
     return ESIGN_OK;
+}
+
+/* Start over with the module, to see what other processes have made meanwhile: tpm2-pkcs11 never
+ * shows it to a running process, nor does SoftHSM once it failed to write to a read-only
+ * token.object.  The PIN that is sent has been accepted from this process before. */
+static enum esign_rc worker_reopen(struct pkcs11_worker *w, struct fault *f)
+{
+    pkcs11_session_close(&w->session);
+    w->keys = (struct pkcs11_keys){0};
+    worker_open(w, true);
+    if (w->ready)
+        return ESIGN_OK;
+    *f = w->fault;
+    return f->rc;
 }
 
 static void worker_stop(void *ctx)
@@ -89,19 +108,6 @@ static int worker_check(void *ctx)
     if (w->exit_code < 0 && w->end_at_ms > 0 && worker_now() >= w->end_at_ms)
         w->exit_code = WORKER_EXIT_DONE;
     return w->exit_code;
-}
-
-/* Draw the conclusion from a failed operation: a lost token needs a new process, and so may a key
- * that another process has made (some modules show it to new processes only). */
-static void worker_conclude(struct pkcs11_worker *w, enum esign_rc rc, const struct fault *f)
-{
-    bool missing = rc == ESIGN_E_NOT_FOUND ||
-                   (rc == ESIGN_E_HSM && strcmp(f->reason, "key") == 0 && f->cause == 0);
-
-    if (rc == ESIGN_E_HSM && strcmp(f->reason, "unavailable") == 0)
-        w->exit_code = WORKER_EXIT_FAILED;
-    else if (missing && worker_now() - w->started_at_ms >= PKCS11_RETRY_MS)
-        w->exit_code = WORKER_EXIT_DONE;
 }
 
 static void worker_put_text(struct buf *out, const unsigned char *padded, size_t len)
@@ -172,22 +178,44 @@ static enum esign_rc worker_sign(struct pkcs11_worker *w, struct reader *r, stru
     return pkcs11_sign(&w->session, &w->keys, id.data, digest, reply, f);
 }
 
-static const struct {
+/* fresh: done in a session that has just been opened, so that an id in use is seen. */
+static const struct worker_op {
     enum token_op op;
+    bool fresh;
     enum esign_rc (*run)(struct pkcs11_worker *w, struct reader *r, struct buf *reply,
                          struct fault *f);
 } worker_ops[] = {
-    {TOKEN_OP_INFO, worker_info},
-    {TOKEN_OP_GENERATE, worker_generate},
-    {TOKEN_OP_PUBLIC_KEY, worker_public_key},
-    {TOKEN_OP_SIGN, worker_sign},
+    {TOKEN_OP_INFO, false, worker_info},
+    {TOKEN_OP_GENERATE, true, worker_generate},
+    {TOKEN_OP_PUBLIC_KEY, false, worker_public_key},
+    {TOKEN_OP_SIGN, false, worker_sign},
 };
+
+/* Run an operation, once more with a new session if its key was not found. */
+static enum esign_rc worker_run_op(struct pkcs11_worker *w, const struct worker_op *op,
+                                   struct bytes body, struct buf *reply, struct fault *f)
+{
+    enum esign_rc rc = op->fresh ? worker_reopen(w, f) : ESIGN_OK;
+
+    if (rc == ESIGN_OK) {
+        struct reader r = reader_of(body);
+        rc = op->run(w, &r, reply, f);
+    }
+    if (rc == ESIGN_E_NOT_FOUND && !op->fresh) {
+        struct reader r = reader_of(body);
+        rc = worker_reopen(w, f);
+        if (rc == ESIGN_OK)
+            rc = op->run(w, &r, reply, f);
+    }
+    if (rc == ESIGN_E_NOT_FOUND && op->op == TOKEN_OP_SIGN)
+        rc = fault_reason(f, ESIGN_E_HSM, "key", "the token doesn't show the signer's key");
+    return rc;
+}
 
 static enum esign_rc worker_serve(void *ctx, const struct worker_request *request,
                                   struct buf *reply, struct fault *f)
 {
     struct pkcs11_worker *w = ctx;
-    struct reader r = reader_of(request->frame->body);
 
     if (!w->ready) {
         *f = w->fault;
@@ -196,8 +224,9 @@ static enum esign_rc worker_serve(void *ctx, const struct worker_request *reques
     for (size_t i = 0; i < sizeof(worker_ops) / sizeof(worker_ops[0]); i++) {
         if (worker_ops[i].op != request->frame->op)
             continue;
-        enum esign_rc rc = worker_ops[i].run(w, &r, reply, f);
-        worker_conclude(w, rc, f);
+        enum esign_rc rc = worker_run_op(w, &worker_ops[i], request->frame->body, reply, f);
+        if (rc == ESIGN_E_HSM && strcmp(f->reason, "unavailable") == 0 && w->exit_code < 0)
+            w->exit_code = WORKER_EXIT_FAILED; /* a lost token needs a new process */
         return rc;
     }
     return fault_set(f, ESIGN_E_UNSUPPORTED, "unknown operation %u", request->frame->op);

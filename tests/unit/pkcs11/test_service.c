@@ -162,7 +162,14 @@ static void test_token_generate__token_ignores_extractable__refused_and_removed(
     assert_string_equal(f.reason, "key");
     assert_non_null(strstr(f.detail, "CKA_EXTRACTABLE"));
     service_unset(s, "extractable");
-    make_key(s, TOKEN_P256, 0x21, &spki); /* the id is free: nothing was left */
+    /* The id is free: nothing was left.  SoftHSM makes no more keys in a process that knew an
+     * object which another has destroyed, so that the other worker may have to be replaced. */
+    int64_t until = service_now() + SERVICE_WAIT_MS;
+    while (token_generate(s->token, TOKEN_P256, id, "good", soon(), &spki, &f) != ESIGN_OK) {
+        assert_string_equal(f.reason, "unavailable");
+        assert_true(service_now() < until);
+        service_pause();
+    }
 }
 
 static void test_token_sign__unknown_key__reason_key(void **state)
@@ -225,7 +232,8 @@ static void test_token_sign__device_removed__worker_replaced(void **state)
     service_set(s, "removed");
     assert_int_equal(sign(s, 0x24, 32, &value, &f), ESIGN_E_HSM);
     assert_string_equal(f.reason, "unavailable");
-    assert_int_equal(sign(s, 0x24, 32, &value, &f), ESIGN_OK);
+    if (sign(s, 0x24, 32, &value, &f) != ESIGN_OK)
+        fail_msg("%s: %s", f.reason, f.detail);
 }
 
 struct caller {
@@ -477,13 +485,7 @@ static void test_find__two_tokens_match__refused(void **state)
     service_write_config(s, "pkcs11:manufacturer=SoftHSM%20project;token=esign%20test", 2);
     restart(s);
     service_wait_for(s, NULL); /* one of two */
-    char copy[PATH_MAX * 2 + 64], name[PATH_MAX];
-    service_token_directory(s, name);
-    (void)snprintf(copy, sizeof(copy),
-                   "cd %s/tokens && for d in *; do cp -a $d 00000000-0000-0000-0000-$(echo $d | "
-                   "cut -c25-); done",
-                   s->directory);
-    assert_int_equal(system(copy), 0);
+    service_set(s, "twins");
     restart(s);
     service_wait_for(s, "unavailable");
     assert_int_equal(token_info(s->token, soon(), &info, &f), ESIGN_E_HSM);
@@ -499,7 +501,6 @@ int main(void)
         cmocka_unit_test(test_token_sign__p384__openssl_verifies),
         cmocka_unit_test(test_token_sign__rsa3072__openssl_verifies),
         cmocka_unit_test(test_token_generate__used_id__conflict),
-        cmocka_unit_test(test_token_generate__token_ignores_extractable__refused_and_removed),
         cmocka_unit_test(test_token_sign__unknown_key__reason_key),
         cmocka_unit_test(test_token_public_key__unknown_key__not_found),
         cmocka_unit_test(test_token_sign__stale_handle__found_again),
@@ -509,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_token_sign__hanging_module__deadline_then_replaced),
         cmocka_unit_test(test_token_sign__token_away_and_back__found_without_restart),
         cmocka_unit_test(test_worker__150_kills__token_object_unchanged),
+        cmocka_unit_test(test_token_generate__token_ignores_extractable__refused_and_removed),
         cmocka_unit_test(test_init__label_in_use__conflict),
         cmocka_unit_test(test_login__wrong_pin__sent_once),
         cmocka_unit_test(test_login__final_try__not_used_up),
