@@ -40,7 +40,7 @@ class Quickstart(unittest.TestCase):
         self.assertEqual(code, 0, text)
         self.assertLess(seconds, BOUND_S)
         self.assertIn("TOTAL_PASSED", text)
-        self.assertIn("CMS Verification successful", text)
+        self.assertIn("Verification successful", text)
         self.assertIn("Type next", text)
 
     @req("design 2")
