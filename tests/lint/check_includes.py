@@ -16,7 +16,7 @@ MAY = {
     "store": BASE,
     "pkcs11": BASE | {"config"},
     "cms": BASE | {"pkcs11"},
-    "hash": BASE,
+    "hash": BASE | {"config"},
     "document": BASE | {"cms"},
     "audit": SECOND,
     "authn": SECOND | {"audit"},
@@ -31,7 +31,6 @@ MAY = {
 }
 # Helpers' programs read their configuration.
 FILES = {
-    "daemon/hash/main.c": {"config"},
     "daemon/document/main.c": {"config"},
 }
 # Faces of the daemon that client/ sees, for verification without a daemon.
