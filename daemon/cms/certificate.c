@@ -3,10 +3,9 @@
 
 #include "cms/cms.h"
 #include "cms/der.h"
+#include "cms/der_read.h"
 
 #include <openssl/err.h>
-
-enum { NAME_MAX_LEN = 4096, SERIAL_MAX_LEN = 64 };
 
 enum esign_rc cms_read_certificate(struct bytes der, X509 **ret, struct fault *f)
 {
@@ -27,28 +26,24 @@ enum esign_rc cms_read_certificate(struct bytes der, X509 **ret, struct fault *f
 enum esign_rc cms_put_issuer_serial(struct buf *out, struct bytes cert, bool as_general_names,
                                     struct fault *f)
 {
-    CLEANUP(X509_free_p) X509 *x509 = NULL;
-    enum esign_rc rc = cms_read_certificate(cert, &x509, f);
-    if (rc)
-        return rc;
+    struct reader all = reader_of(cert);
+    struct reader parts = reader_of(der_take(&all, DER_SEQUENCE));
+    struct reader tbs = reader_of(der_take(&parts, DER_SEQUENCE));
+    struct bytes version = der_take(&tbs, DER_CONTEXT_0);
+    struct bytes serial = der_take_any(&tbs);
+    struct bytes algorithm = der_take(&tbs, DER_SEQUENCE);
+    struct bytes issuer = der_take_any(&tbs);
 
-    const unsigned char *name = NULL;
-    size_t name_len = 0;
-    unsigned char serial[SERIAL_MAX_LEN], *end = serial;
-    const ASN1_INTEGER *number = X509_get0_serialNumber(x509);
-    int serial_len = i2d_ASN1_INTEGER(number, NULL);
-    if (X509_NAME_get0_der(X509_get_issuer_name(x509), &name, &name_len) != 1 ||
-        name_len > NAME_MAX_LEN || serial_len <= 0 || serial_len > SERIAL_MAX_LEN ||
-        i2d_ASN1_INTEGER(number, &end) != serial_len)
-        return fault_set(f, ESIGN_E_INTERNAL, "a certificate of ours has an unusable issuer");
-
+    if (!reader_done(&all) || parts.failed || tbs.failed || !version.len || !algorithm.len ||
+        serial.data[0] != DER_INTEGER || issuer.data[0] != DER_SEQUENCE)
+        return fault_set(f, ESIGN_E_INTERNAL, "a certificate of ours can't be read");
     if (as_general_names) {
         size_t names = der_begin(out, DER_SEQUENCE);
-        der_put(out, DER_CONTEXT_4, bytes_of(name, name_len));
+        der_put(out, DER_CONTEXT_4, issuer);
         der_end(out, names);
     } else {
-        buf_put(out, bytes_of(name, name_len));
+        buf_put(out, issuer);
     }
-    buf_put(out, bytes_of(serial, (size_t)serial_len));
+    buf_put(out, serial);
     return ESIGN_OK;
 }

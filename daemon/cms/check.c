@@ -35,16 +35,12 @@ static EVP_PKEY_CTX *new_verifier(EVP_PKEY *key, const EVP_MD *md)
     return TAKE(ctx);
 }
 
-enum esign_rc cms_check_value(struct bytes cert, struct bytes digest, struct bytes value, bool *ret,
-                              struct fault *f)
+enum esign_rc cms_check_value_with(X509 *cert, struct bytes digest, struct bytes value, bool *ret,
+                                   struct fault *f)
 {
     if (digest.len != SHA256_LEN && digest.len != SHA384_LEN)
         return fault_set(f, ESIGN_E_UNSUPPORTED, "a digest of %zu bytes", digest.len);
-    CLEANUP(X509_free_p) X509 *x509 = NULL;
-    enum esign_rc rc = cms_read_certificate(cert, &x509, f);
-    if (rc)
-        return rc;
-    EVP_PKEY *key = X509_get0_pubkey(x509);
+    EVP_PKEY *key = X509_get0_pubkey(cert);
     CLEANUP(EVP_PKEY_CTX_free_p)
     EVP_PKEY_CTX *ctx =
         key ? new_verifier(key, digest.len == SHA384_LEN ? EVP_sha384() : EVP_sha256()) : NULL;
@@ -54,4 +50,14 @@ enum esign_rc cms_check_value(struct bytes cert, struct bytes digest, struct byt
     *ret = EVP_PKEY_verify(ctx, value.data, value.len, digest.data, digest.len) == 1;
     ERR_clear_error(); /* a value that is no signature leaves errors behind */
     return ESIGN_OK;
+}
+
+enum esign_rc cms_check_value(struct bytes cert, struct bytes digest, struct bytes value, bool *ret,
+                              struct fault *f)
+{
+    CLEANUP(X509_free_p) X509 *x509 = NULL;
+    enum esign_rc rc = cms_read_certificate(cert, &x509, f);
+    if (rc)
+        return rc;
+    return cms_check_value_with(x509, digest, value, ret, f);
 }

@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "cms/cms.h"
-#include "document/validate/der_read.h"
+#include "cms/der_read.h"
 
 enum {
     VALIDATE_CERTS_MAX = CMS_CHAIN_MAX + 1, /* certificates in one signature */

@@ -1,6 +1,7 @@
 /* Signature values: those of our own profile, and any other that OpenSSL knows. */
 #include "document/validate/validate_internal.h"
 
+#include "cms/certificate.h"
 #include "cms/der.h"
 
 #include <openssl/err.h>
@@ -55,8 +56,7 @@ const char *validate_value_ours(const struct validate_parts *parts)
     if (!is_well_formed(parts->value, X509_get0_pubkey(parts->signer)))
         return "malformed";
     if (cms_dtbs_digest(buf_bytes(&parts->attributes), algorithm, &digest, NULL) ||
-        cms_check_value(buf_bytes(&parts->signer_der), buf_bytes(&digest), parts->value, &good,
-                        NULL))
+        cms_check_value_with(parts->signer, buf_bytes(&digest), parts->value, &good, NULL))
         return "bad";
     return good ? "ok" : "bad";
 }

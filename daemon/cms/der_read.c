@@ -1,5 +1,5 @@
 /* Reading DER strictly. */
-#include "document/validate/der_read.h"
+#include "cms/der_read.h"
 
 #include "base/clock.h"
 #include "cms/der.h"
