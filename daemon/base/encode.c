@@ -110,7 +110,8 @@ static bool text_is_nfc(const uint8_t *text, size_t len)
 {
     size_t normal_len = 0;
     uint8_t *normal = u8_normalize(UNINORM_NFC, text, len, NULL, &normal_len);
-    bool same = normal && normal_len == len && memcmp(normal, text, len) == 0;
+    bool same =
+        normal && normal_len == len && bytes_equal(bytes_of(normal, len), bytes_of(text, len));
 
     free(normal);
     return same;

@@ -1,4 +1,4 @@
-"""The ceremony through the socket: tickets, components, rights, the envelope and its manifestation."""
+"""The ceremony through the socket: tickets, components, rights, envelope and manifestation."""
 
 import base64
 import hashlib
@@ -9,10 +9,10 @@ import esigntest
 from esigntest import Instance, Refused, ROOT, req
 
 RECORD = b"<BatchProductionRecord><ID>B-2026-114</ID></BatchProductionRecord>\n"
-ENVELOPE = {"application", "audit_head", "clock", "components", "custody", "daemon", "entry", "format",
-            "key", "meaning", "mode", "ordinal", "plan", "policy", "previous", "record", "role",
-            "session", "signature_id", "signer", "statement", "system", "system_class", "terminal",
-            "ticket", "time"}
+ENVELOPE = {"application", "audit_head", "clock", "components", "custody", "daemon", "entry",
+            "format", "key", "meaning", "mode", "ordinal", "plan", "policy", "previous", "record",
+            "role", "session", "signature_id", "signer", "statement", "system", "system_class",
+            "terminal", "ticket", "time"}
 
 
 class Ceremony(unittest.TestCase):
@@ -131,7 +131,8 @@ class Ceremony(unittest.TestCase):
     def test_authorise__twice_or_with_another_nonce__replay(self):
         first = self.esignd.ticket(RECORD, "batch", "B-7", "1")
         other = self.esignd.ticket(RECORD, "batch", "B-8", "1")
-        self.refused("E_REPLAY", self.esignd.authorise, {**first, "nonce": other["nonce"]}, self.signer)
+        self.refused("E_REPLAY", self.esignd.authorise, {**first, "nonce": other["nonce"]},
+                     self.signer)
         self.esignd.authorise(first, self.signer)
         self.refused("E_REPLAY", self.esignd.authorise, first, self.signer)
 
@@ -165,7 +166,8 @@ class Ceremony(unittest.TestCase):
     @req("11.50(a)(3)", "11.10(f)")
     def test_ticket__meaning_or_plan_not_in_the_catalogue__refused(self):
         make = self.esignd.ticket
-        self.refused("E_MEANING", make, RECORD, "batch", "B-13", "1", meaning="blessed", reason="unknown")
+        self.refused("E_MEANING", make, RECORD, "batch", "B-13", "1", meaning="blessed",
+                     reason="unknown")
         self.refused("E_SEQUENCE", make, RECORD, "batch", "B-13", "1", plan="double", field="plan")
         ticket = make(RECORD, "batch", "B-13", "1", meaning="rejected")
         self.refused("E_REASON_REQUIRED", self.esignd.authorise, ticket, self.signer)
@@ -187,7 +189,8 @@ class Ceremony(unittest.TestCase):
                          {"record": part, "meaning": "approved"}, field="record." + name)
         for value in ("", "a\nb", "a\u202eb", " x"):
             self.refused("E_PROTO", self.esignd.post, "/v1/tickets",
-                         {"record": {**whole, "id": value}, "meaning": "approved"}, field="record.id")
+                         {"record": {**whole, "id": value}, "meaning": "approved"},
+                         field="record.id")
         self.refused("E_PROTO", self.esignd.post, "/v1/tickets",
                      {"record": {**whole, "content": "not base64!"}, "meaning": "approved"},
                      field="record.content")
@@ -206,12 +209,15 @@ class Ceremony(unittest.TestCase):
         digest = hashlib.sha256(RECORD).hexdigest()
         record = {"type": "batch", "id": "B-16", "version": "1", "media_type": "text/xml",
                   "sha256": digest, "length": len(RECORD)}
-        self.refused("E_AUTHZ", self.esignd.post, "/v1/tickets", {"record": record, "meaning": "approved"},
+        self.refused("E_AUTHZ", self.esignd.post, "/v1/tickets",
+                     {"record": record, "meaning": "approved"},
                      caller=self.esignd.application, reason="digest_only")
         lims = esigntest.application_caller(1)
-        self.esignd.add_application("lims", lims.uid, ("ticket", "entry_app", "digest_only", "verify"))
+        self.esignd.add_application("lims", lims.uid,
+                                    ("ticket", "entry_app", "digest_only", "verify"))
         signature = self.esignd.post("/v1/signatures", {
-            "record": record, "meaning": "approved", "components": self.signer.components}, caller=lims)
+            "record": record, "meaning": "approved",
+            "components": self.signer.components}, caller=lims)
         verdict = self.esignd.validate(signature, RECORD)
         self.assertEqual(verdict["indication"], "TOTAL_PASSED")
         self.assertTrue(verdict["facts"]["envelope"]["record"]["digest_only"])
@@ -221,15 +227,17 @@ class Ceremony(unittest.TestCase):
     def test_application__without_the_right__refused(self):
         viewer = esigntest.application_caller(2)
         self.esignd.add_application("viewer", viewer.uid, ("ticket", "verify"))
-        body = {"record": self.esignd.record(RECORD, "batch", "B-17", "1"), "meaning": "approved"}
+        body = {"record": self.esignd.record(RECORD, "batch", "B-17", "1"),
+                "meaning": "approved"}
         self.refused("E_AUTHZ", self.esignd.post, "/v1/signatures",
-                     {**body, "components": self.signer.components}, caller=viewer, reason="entry_app")
+                     {**body, "components": self.signer.components}, caller=viewer,
+                     reason="entry_app")
         ticket = self.esignd.post("/v1/tickets", body, caller=viewer)
         self.refused("E_AUTHZ", self.esignd.post, "/v1/tickets/%s/authorise" % ticket["ticket"], {
             "components": self.signer.components, "nonce": ticket["nonce"],
             "presented_hash": ticket["record"]["hash"]}, caller=viewer, reason="entry_app")
         self.refused("E_AUTHZ", self.esignd.get, "/v1/signatures", caller=viewer, reason="read")
-        self.refused("E_AUTHZ", self.esignd.get, "/v1/approvals", caller=viewer)
+        self.refused("E_TERMINAL", self.esignd.get, "/v1/approvals", caller=viewer)
         mine = self.esignd.ticket(RECORD, "batch", "B-18", "1")
         self.refused("E_AUTHZ", self.esignd.post, "/v1/tickets/%s/cancel" % mine["ticket"],
                      {"reason": "not mine"}, caller=viewer)
@@ -238,12 +246,14 @@ class Ceremony(unittest.TestCase):
     def test_signatures__by_record_and_by_signer__found(self):
         one = self.esignd.sign(self.signer, RECORD, "batch", "B 20/1", "1")
         two = self.esignd.sign(self.rsa, RECORD, "batch", "B 20/1", "2")
-        found = self.esignd.get("/v1/signatures?record_type=batch&record_id=B%2020%2F1")["items"]
+        found = self.esignd.get("/v1/signatures?record_type=batch&record_id=B%2020%2F1")
+        found = found["items"]
         self.assertEqual({s["signature"] for s in found}, {one["signature"], two["signature"]})
         mine = self.esignd.get("/v1/signatures?signer=rrsa&limit=200")["items"]
         self.assertIn(two["signature"], {s["signature"] for s in mine})
         self.assertNotIn(one["signature"], {s["signature"] for s in mine})
-        self.assertEqual(self.esignd.get("/v1/signatures/" + one["signature"])["value"], one["value"])
+        again = self.esignd.get("/v1/signatures/" + one["signature"])
+        self.assertEqual(again["value"], one["value"])
         self.refused("E_NOT_FOUND", self.esignd.get, "/v1/signatures/G-none")
 
     @req("design 5", "11.10(c)")

@@ -53,7 +53,8 @@ class People(unittest.TestCase):
     @req("11.200(a)(3)", "11.300(c)", "A1")
     def test_activate__one_half_is_not_enough_and_works_once(self):
         done = self.esignd.two_officers("signer.enroll", self.params("halves", "HALF0001"))
-        body = {"receipt": done["receipt"], "secret": done["secret"], "password": esigntest.PASSWORD,
+        body = {"receipt": done["receipt"], "secret": done["secret"],
+                "password": esigntest.PASSWORD,
                 "accept_statement": {"code": "accountability", "version": 1}}
         path = "/v1/signers/halves/activate"
         self.refused("E_AUTH_FAILED", self.esignd.post, path, {**body, "receipt": done["secret"]})
@@ -82,7 +83,8 @@ class People(unittest.TestCase):
 
     @req("11.50(a)(1)", "5.38")
     def test_enroll__name_that_is_no_name__refused_by_member(self):
-        for member, value in (("printed_name", ""), ("printed_name", "bad"), ("printed_name", "a\u202eb"),
+        for member, value in (("printed_name", ""), ("printed_name", "bad"),
+                              ("printed_name", "a\u202eb"),
                               ("user_id", "b d"), ("user_id", "-bad"), ("title", "x\ny")):
             with self.subTest(member=member, value=value):
                 self.refused("E_PROTO", self.esignd.request_approval, "signer.enroll",
