@@ -1,4 +1,4 @@
-"""FORMAT.md of cms/ says enough: an encoder written from it alone gives the bytes of the fixtures."""
+"""FORMAT.md of cms/ says enough: an encoder written from it alone gives the fixtures' bytes."""
 # tier: quick
 
 import datetime
@@ -16,7 +16,8 @@ from esigntest import req  # noqa: E402  pylint: disable=wrong-import-position
 FIXTURES = os.path.join(HERE, "..", "fixtures", "cms")
 ORDERS = {
     "p256": 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551,
-    "p384": 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973,
+    "p384": int("ffffffffffffffffffffffffffffffffffffffffffffffff"
+                "c7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16),
 }
 
 
