@@ -6,7 +6,6 @@
 #include "pkcs11/worker.h"
 
 #include <getopt.h>
-#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -43,21 +42,6 @@ static bool supervisor_parse(int argc, char **argv, struct supervisor_options *r
     return ret->config && ret->token && optind == argc;
 }
 
-/* The user that may call: esignd's, or this process's own where all run as one. */
-static enum esign_rc supervisor_find_caller(const struct config *config, uid_t *ret,
-                                            struct fault *f)
-{
-    *ret = getuid();
-    if (strcmp(config_str(config, "separation"), "none") == 0)
-        return ESIGN_OK;
-    const struct passwd *user = getpwnam(config_str(config, "users.daemon"));
-    if (!user)
-        return fault_field(f, ESIGN_E_POLICY, "users.daemon", "there is no user %s",
-                           config_str(config, "users.daemon"));
-    *ret = user->pw_uid;
-    return ESIGN_OK;
-}
-
 static int supervisor_init(const struct config *config, size_t index, struct fault *f)
 {
     struct pkcs11_init_result made;
@@ -77,7 +61,8 @@ static int supervisor_serve(const struct config *config, size_t index, struct fa
     CLEANUP(close_p) int listen_fd = -1;
     uid_t caller = 0;
 
-    enum esign_rc rc = supervisor_find_caller(config, &caller, f);
+    enum esign_rc rc = worker_find_caller(strcmp(config_str(config, "separation"), "none") != 0,
+                                          config_str(config, "users.daemon"), &caller, f);
     if (rc == ESIGN_OK)
         rc = worker_listen(config_token_str(config, index, "socket"), SOCK_SEQPACKET, 0600,
                            &listen_fd, f);

@@ -1,25 +1,19 @@
 #include "hash/op.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/cleanup.h"
-#include "base/reader.h"
 #include "base/worker/call.h"
 
 struct hash {
     struct worker_pool *pool;
 };
 
-enum { HASH_BODY_MAX = SECRET_MAX + HASH_PHC_MAX + 16 };
-
 enum esign_rc hash_open(const char *path, unsigned lanes, struct hash **ret, struct fault *f)
 {
     struct hash *h = calloc(1, sizeof(*h));
 
     if (!h)
-        return fault_set(f, ESIGN_E_INTERNAL, "no memory for esign-hash");
-    enum esign_rc rc = worker_pool_new("hash", path, lanes, &h->pool, f);
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for the password hasher");
+    enum esign_rc rc = worker_pool_new("password hasher", path, lanes, &h->pool, f);
     if (rc != ESIGN_OK) {
         hash_close(h);
         return rc;
@@ -36,50 +30,59 @@ void hash_close(struct hash *h)
     free(h);
 }
 
-/* One call; body and reply are wiped, they carry the secret. */
-static enum esign_rc hash_call(struct hash *h, enum hash_op op, const struct secret *s,
-                               const char *phc, int64_t deadline_at_ms, struct buf *reply,
-                               struct fault *f)
+/* A body with room from the start, so that the secret is not copied about in growing. */
+static enum esign_rc hash_body_new(const char *phc, const struct secret *s, struct buf *ret,
+                                   struct fault *f)
 {
-    CLEANUP(buf_done) struct buf body = buf_new(HASH_BODY_MAX);
-
-    buf_put_blob(&body, secret_bytes(s));
+    *ret = buf_new(2 * sizeof(uint32_t) + HASH_PHC_MAX + SECRET_MAX);
+    if (!buf_reserve(ret, ret->max))
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a password");
+    buf_clear(ret);
     if (phc)
-        buf_put_blob(&body, bytes_of_str(phc));
-    if (!buf_ok(&body))
-        return fault_set(f, ESIGN_E_INTERNAL, "no memory for esign-hash");
-    return worker_call(h->pool, (uint16_t)op, buf_bytes(&body), NULL, 0, deadline_at_ms, reply, f);
+        buf_put_blob(ret, bytes_of_str(phc));
+    buf_put_blob(ret, secret_bytes(s));
+    return buf_ok(ret) ? ESIGN_OK
+                       : fault_set(f, ESIGN_E_TOO_LARGE, "the password's hash is too long");
+}
+
+static enum esign_rc hash_malformed(struct fault *f)
+{
+    return fault_reason(f, ESIGN_E_HSM, "worker", "the password hasher answered nonsense");
 }
 
 enum esign_rc hash_make(struct hash *h, const struct secret *s, int64_t deadline_at_ms,
                         char ret[HASH_PHC_MAX], struct fault *f)
 {
-    CLEANUP(buf_done) struct buf reply = buf_new(HASH_BODY_MAX);
-    char phc[HASH_PHC_MAX];
-    enum esign_rc rc = hash_call(h, HASH_OP_MAKE, s, NULL, deadline_at_ms, &reply, f);
+    CLEANUP(buf_done) struct buf body = {0};
+    CLEANUP(buf_done) struct buf reply = buf_new(HASH_PHC_MAX - 1);
 
+    enum esign_rc rc = hash_body_new(NULL, s, &body, f);
+    if (rc == ESIGN_OK)
+        rc = worker_call(h->pool, HASH_OP_MAKE, buf_bytes(&body), NULL, 0, deadline_at_ms, &reply,
+                         f);
     if (rc != ESIGN_OK)
         return rc;
-    struct reader r = reader_of(buf_bytes(&reply));
-    reader_str(&r, phc, sizeof(phc));
-    if (!reader_done(&r))
-        return fault_reason(f, ESIGN_E_HSM, "value", "esign-hash gave no usable hash");
-    memcpy(ret, phc, sizeof(phc));
+    if (reply.len == 0 || memchr(reply.data, 0, reply.len))
+        return hash_malformed(f);
+    memcpy(ret, reply.data, reply.len);
+    ret[reply.len] = '\0';
     return ESIGN_OK;
 }
 
 enum esign_rc hash_verify(struct hash *h, const char *phc, const struct secret *s,
                           int64_t deadline_at_ms, bool *ret, struct fault *f)
 {
-    CLEANUP(buf_done) struct buf reply = buf_new(HASH_BODY_MAX);
-    enum esign_rc rc = hash_call(h, HASH_OP_VERIFY, s, phc ? phc : "", deadline_at_ms, &reply, f);
+    CLEANUP(buf_done) struct buf body = {0};
+    CLEANUP(buf_done) struct buf reply = buf_new(1);
 
+    enum esign_rc rc = hash_body_new(phc ? phc : "", s, &body, f);
+    if (rc == ESIGN_OK)
+        rc = worker_call(h->pool, HASH_OP_VERIFY, buf_bytes(&body), NULL, 0, deadline_at_ms, &reply,
+                         f);
     if (rc != ESIGN_OK)
         return rc;
-    struct reader r = reader_of(buf_bytes(&reply));
-    uint8_t right = reader_u8(&r);
-    if (!reader_done(&r) || right > 1)
-        return fault_reason(f, ESIGN_E_HSM, "value", "esign-hash gave no usable answer");
-    *ret = right == 1 && phc != NULL;
+    if (reply.len != 1 || reply.data[0] > 1)
+        return hash_malformed(f);
+    *ret = reply.data[0] == 1;
     return ESIGN_OK;
 }

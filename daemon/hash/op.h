@@ -1,11 +1,11 @@
-/* The operations of esign-hash as they travel in frames: between hash.c and service.c, nobody else.
- */
+/* The operations of esign-hash as they travel in frames (daemon/base/worker/FORMAT.md): between
+ * hash.c and service.c, nobody else.  Blob: u32 length, then the bytes. */
 #pragma once
 
 #include "hash/hash.h"
 
 enum hash_op {
-    HASH_OP_MAKE = 1, /* blob secret -> blob PHC string */
+    HASH_OP_MAKE = 1, /* blob secret -> PHC string */
     HASH_OP_VERIFY =
-        2, /* blob secret, blob PHC string (empty: dummy) -> u8 1 if it belongs to it */
+        2, /* blob PHC string (empty: none), blob secret -> u8: 1 if it belongs to it */
 };

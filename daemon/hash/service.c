@@ -1,81 +1,107 @@
 #include "hash/service.h"
 
-#include <sodium.h>
-#include <string.h>
-
-#include "base/cleanup.h"
 #include "base/reader.h"
 #include "hash/op.h"
 
-_Static_assert(HASH_PHC_MAX >= crypto_pwhash_STRBYTES, "a PHC string fits");
+#include <sodium.h>
 
-static enum esign_rc service_make(const struct hash_service *service, struct bytes secret,
+_Static_assert(HASH_PHC_MAX >= crypto_pwhash_argon2id_STRBYTES, "room for a PHC string");
+
+struct hash_service hash_service_of(const struct config *config)
+{
+    return (struct hash_service){
+        .passes = (unsigned long long)config_int(config, "hash.iterations"),
+        .memory = (size_t)config_int(config, "hash.memory_kib") * 1024,
+    };
+}
+
+/* Argon2id of a secret; the only failure is a lack of memory. */
+static enum esign_rc service_hash(const struct hash_service *h, struct bytes secret,
                                   char ret[HASH_PHC_MAX], struct fault *f)
 {
-    char phc[crypto_pwhash_STRBYTES];
-
-    if (crypto_pwhash_str_alg(phc, (const char *)secret.data, secret.len, service->iterations,
-                              service->memory, crypto_pwhash_ALG_ARGON2ID13) != 0)
-        return fault_set(f, ESIGN_E_BUSY, "no memory for a password hash (hash.memory_kib)");
-    memcpy(ret, phc, sizeof(phc));
+    if (crypto_pwhash_argon2id_str(ret, (const char *)secret.data, secret.len, h->passes,
+                                   h->memory) != 0)
+        return fault_set(f, ESIGN_E_BUSY, "no memory for a password hash");
     return ESIGN_OK;
 }
 
-enum esign_rc hash_service_start(void *ctx, bool may_login, struct fault *f)
+/* The dummy of this worker: at the configured cost, so that an unknown id takes as long. */
+static enum esign_rc service_start(void *ctx, bool may_login, struct fault *f)
 {
-    struct hash_service *service = ctx;
-    uint8_t secret[32];
+    struct hash_service *h = ctx;
+    uint8_t random[32];
 
-    (void)may_login; /* there is nothing to log in to */
-    bytes_random(secret, sizeof(secret));
-    return service_make(service, bytes_of(secret, sizeof(secret)), service->dummy, f);
-}
-
-static enum esign_rc service_reply_make(const struct hash_service *service, struct bytes secret,
-                                        struct buf *reply, struct fault *f)
-{
-    char phc[HASH_PHC_MAX] = "";
-    enum esign_rc rc = service_make(service, secret, phc, f);
-
-    if (rc == ESIGN_OK)
-        buf_put_blob(reply, bytes_of_str(phc));
+    (void)may_login; /* only tokens have PINs */
+    enum esign_rc rc = secret_start(f);
+    if (rc != ESIGN_OK)
+        return rc;
+    bytes_random(random, sizeof(random));
+    rc = service_hash(h, bytes_of(random, sizeof(random)), h->dummy, f);
+    secret_wipe(random, sizeof(random));
     return rc;
 }
 
-/* An empty PHC string stands for an unknown code: the dummy is tried, at the same cost. */
-static void service_reply_verify(const struct hash_service *service, struct bytes secret,
-                                 const char *phc, struct buf *reply)
+static enum esign_rc service_malformed(struct fault *f)
 {
-    const char *against = *phc ? phc : service->dummy;
-    int differs = crypto_pwhash_str_verify(against, (const char *)secret.data, secret.len);
-
-    buf_put_u8(reply, differs == 0 && *phc ? 1 : 0);
+    return fault_set(f, ESIGN_E_PROTO, "malformed body");
 }
 
-enum esign_rc hash_service_serve(void *ctx, const struct worker_request *request, struct buf *reply,
-                                 struct fault *f)
+static enum esign_rc service_make(const struct hash_service *h, struct reader *r, struct buf *reply,
+                                  struct fault *f)
 {
-    const struct hash_service *service = ctx;
-    struct reader r = reader_of(request->frame->body);
-    struct bytes secret = reader_blob(&r, SECRET_MAX);
-    char phc[HASH_PHC_MAX] = "";
+    struct bytes secret = reader_blob(r, SECRET_MAX);
+    char phc[HASH_PHC_MAX];
 
+    if (!reader_done(r))
+        return service_malformed(f);
+    enum esign_rc rc = service_hash(h, secret, phc, f);
+    if (rc == ESIGN_OK)
+        buf_put_str(reply, phc);
+    return rc;
+}
+
+static enum esign_rc service_verify(const struct hash_service *h, struct reader *r,
+                                    struct buf *reply, struct fault *f)
+{
+    char phc[HASH_PHC_MAX];
+
+    reader_str(r, phc, sizeof(phc));
+    struct bytes secret = reader_blob(r, SECRET_MAX);
+    if (!reader_done(r))
+        return service_malformed(f);
+    bool known = phc[0] != '\0';
+    if (known && strncmp(phc, crypto_pwhash_argon2id_STRPREFIX,
+                         strlen(crypto_pwhash_argon2id_STRPREFIX)) != 0)
+        return fault_set(f, ESIGN_E_PROTO, "not an Argon2id hash");
+    bool belongs = crypto_pwhash_argon2id_str_verify(known ? phc : h->dummy,
+                                                     (const char *)secret.data, secret.len) == 0;
+    buf_put_u8(reply, known && belongs);
+    return ESIGN_OK;
+}
+
+static enum esign_rc service_serve(void *ctx, const struct worker_request *request,
+                                   struct buf *reply, struct fault *f)
+{
+    const struct hash_service *h = ctx;
+    struct reader r = reader_of(request->frame->body); /* wiped by the skeleton afterwards */
+
+    if (request->frame->op == HASH_OP_MAKE)
+        return service_make(h, &r, reply, f);
     if (request->frame->op == HASH_OP_VERIFY)
-        reader_str(&r, phc, sizeof(phc));
-    if (!reader_done(&r))
-        return fault_set(f, ESIGN_E_PROTO, "not a request to esign-hash");
-    switch ((enum hash_op)request->frame->op) {
-    case HASH_OP_MAKE:
-        return service_reply_make(service, secret, reply, f);
-    case HASH_OP_VERIFY:
-        service_reply_verify(service, secret, phc, reply);
-        return ESIGN_OK;
-    }
-    return fault_set(f, ESIGN_E_PROTO, "esign-hash has no operation %u", request->frame->op);
+        return service_verify(h, &r, reply, f);
+    return fault_set(f, ESIGN_E_UNSUPPORTED, "unknown operation %u", request->frame->op);
 }
 
-int hash_service_check(void *ctx)
+struct worker_service hash_worker_service(struct hash_service *h, const struct config *config,
+                                          uid_t caller)
 {
-    (void)ctx;
-    return -1;
+    return (struct worker_service){
+        .name = "hash",
+        .workers = (unsigned)config_int(config, "hash.workers"),
+        .grace_ms = HASH_GRACE_MS,
+        .caller_uid = caller,
+        .start = service_start,
+        .serve = service_serve,
+        .ctx = h,
+    };
 }
