@@ -105,7 +105,7 @@ def run_unit(job):
         lines = list(unit_lines(name, build, code, text, requirements_of(trace),
                                 time.monotonic() - began))
     write(lines)
-    return "%s unit/%s" % (build, name), lines
+    return "%s unit/%s" % (build, name), lines, time.monotonic() - began
 
 
 def unit_jobs(builds, wanted):
@@ -136,32 +136,34 @@ def run_file(job):
                           "seconds": round(time.monotonic() - began, 3), **circumstances(build),
                           "detail": "exit code %s\n%s" % (code, text[-3000:])})
     write(lines)
-    return "%s %s" % (build, name), lines
+    return "%s %s" % (build, name), lines, time.monotonic() - began
 
 
-def tier_of(path):
+def marks_of(path):
+    """What a file says of itself: `# tier: quick`, `# build: release` (only that one)."""
     with open(path, encoding="utf-8") as file:
-        match = re.search(r"^# tier: (\w+)$", file.read(), re.M)
-    return match.group(1) if match else "full"
+        return dict(re.findall(r"^# (tier|build): ([\w-]+)$", file.read(), re.M))
 
 
 def file_jobs(builds, quick, wanted):
     for folder in ("integration", "interop"):
         for path in sorted(glob.glob(os.path.join(SOURCE, "tests", folder, "test_*.py"))):
-            if not wanted(path) or (quick and tier_of(path) != "quick"):
+            marks = marks_of(path)
+            if not wanted(path) or (quick and marks.get("tier") != "quick"):
                 continue
             name = "%s/%s" % (folder, os.path.basename(path)[:-3])
-            for build in builds if tier_of(path) == "quick" else builds[:1]:
-                yield name, build, ["/usr/bin/python3", "-B", path]
+            for build in builds:
+                if marks.get("build", build) == build:
+                    yield name, build, ["/usr/bin/python3", "-B", path]
 
 
 # --- the whole -----------------------------------------------------------------------------------
 
 
-def show(name, lines):
+def show(name, lines, seconds):
     failed = [line for line in lines if line["verdict"] != "passed"]
     print("%-6s %-48s %3d tests  %6.1f s" % ("FAILED" if failed else "ok", name, len(lines),
-                                           sum(line["seconds"] for line in lines)), flush=True)
+                                           seconds), flush=True)
     for line in failed:
         print("    %s\n        %s" % (line["test"],
                                       line.get("detail", "").strip().replace("\n", "\n        ")),
@@ -170,8 +172,8 @@ def show(name, lines):
 
 def run_all(function, jobs, totals):
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        for name, lines in pool.map(function, jobs):
-            show(name, lines)
+        for name, lines, seconds in pool.map(function, jobs):
+            show(name, lines, seconds)
             for line in lines:
                 totals[line["verdict"]] += 1
 

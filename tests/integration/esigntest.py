@@ -303,8 +303,8 @@ class Instance:
             return json.load(file)
 
     def pid(self, service):
-        """Main process of "esignd", "hash", "document", "token-signers" …"""
-        return self.status()[service]["pid"]
+        """Main process of "esignd", "hash", "document", "token-signers" …; waits for one."""
+        return wait_for(lambda: self.status()[service]["pid"], service + " has a process")
 
     def workers(self, service):
         """Worker processes of a helper's supervisor."""
@@ -312,8 +312,9 @@ class Instance:
 
     def kill(self, service, number=signal.SIGKILL):
         """Kill a service's main process and wait until launch has it ready again."""
+        pid = self.pid(service)
         before = self.status()[service]["starts"]
-        os.kill(self.pid(service), number)
+        os.kill(pid, number)
 
         def again():
             row = self.status()[service]
@@ -323,7 +324,7 @@ class Instance:
 
     def kill_worker(self, service, number=signal.SIGKILL):
         """Kill one worker of a helper; returns its pid. The supervisor replaces it."""
-        pid = self.workers(service)[0]
+        pid = wait_for(lambda: self.workers(service), service + " has a worker")[0]
         os.kill(pid, number)
         return pid
 

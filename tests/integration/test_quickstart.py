@@ -12,6 +12,8 @@ import unittest
 import esigntest
 from esigntest import req
 
+# build: release
+
 PREFIX = "/opt/esignd-quickstart" if esigntest.ROOT else \
     os.path.expanduser("~/.local/share/esignd-quickstart")
 SITE = os.path.join(PREFIX, "site")
