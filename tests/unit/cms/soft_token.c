@@ -127,9 +127,9 @@ void soft_world_done(struct soft_world *w)
     buf_done(&w->signer_cert);
 }
 
-static const char * or (const char *chosen, const char *otherwise)
+static const char *chosen(const char *choice, const char *otherwise)
 {
-    return chosen ? chosen : otherwise;
+    return choice ? choice : otherwise;
 }
 
 void soft_envelope(const struct soft_world *w, struct bytes record,
@@ -153,7 +153,8 @@ void soft_envelope(const struct soft_world *w, struct bytes record,
         "application", "mes", "audit_head", "root", zeros, "size", 41, "clock", "error_ms", 3,
         "state", "synchronised", "components", "id", "password", "custody", "K1", "daemon", "0.1.0",
         "entry", "direct", "format", 1, "key", "000102030405060708090a0b0c0d0e0f", "meaning",
-        "code", "approved", "version", 1, "text", "I approve this record.", "text_hash",
+        "code", "approved", "version", 1, "text",
+        chosen(choice->meaning_text, "I approve this record."), "text_hash",
         "40b8d6a658313fb07a0d2aee14352e6a7b1ddba5c0c721aab86da575ed7c01d7", "language", "en",
         "mode", "one-shot", "ordinal", 1, "plan", "id", "single", "step", "sign", "version", 1,
         "policy", "id", "default", "version", 1, "previous", "role", "approver", "session", "",
@@ -161,24 +162,24 @@ void soft_envelope(const struct soft_world *w, struct bytes record,
     assert(envelope);
     json_object_set_new(envelope, "record",
                         json_pack("{s:b,s:s,s:s,s:s,s:i,s:s,s:s,s:s}", "digest_only", 0, "hash",
-                                  or (choice->record_hash, hex), "hash_algorithm", "sha-256", "id",
-                                  or (choice->record_id, "B-2026-0042"), "length", (int)record.len,
-                                  "media_type", "application/xml", "type", "batch", "version",
-                                  or (choice->record_version, "1")));
+                                  chosen(choice->record_hash, hex), "hash_algorithm", "sha-256",
+                                  "id", chosen(choice->record_id, "B-2026-0042"), "length",
+                                  (int)record.len, "media_type", "application/xml", "type", "batch",
+                                  "version", chosen(choice->record_version, "1")));
     json_object_set_new(envelope, "signer",
                         json_pack("{s:s,s:s,s:s,s:s}", "printed_name",
-                                  or (choice->printed_name, "Jana Doe"), "signer_id", "S-0001",
+                                  chosen(choice->printed_name, "Jana Doe"), "signer_id", "S-0001",
                                   "title", "Head of Production", "user_id",
-                                  or (choice->user_id, "jdoe")));
+                                  chosen(choice->user_id, "jdoe")));
     json_object_set_new(envelope, "statement", json_pack("{s:s,s:i}", "code", "s1", "version", 1));
-    json_object_set_new(envelope, "system", json_string(or (choice->system, "production")));
+    json_object_set_new(envelope, "system", json_string(chosen(choice->system, "production")));
     json_object_set_new(envelope, "system_class", json_string("closed"));
     json_object_set_new(envelope, "terminal",
                         json_pack("{s:s,s:s}", "assurance", "declared", "id", "line-1"));
     json_object_set_new(envelope, "ticket", json_string("T-0001"));
     json_object_set_new(envelope, "time",
                         json_pack("{s:s,s:s,s:s}", "offset", "+01:00", "utc",
-                                  or (choice->utc, "2026-11-22T13:03:07.123Z"), "zone",
+                                  chosen(choice->utc, "2026-11-22T13:03:07.123Z"), "zone",
                                   "Europe/Zurich"));
     assert(json_canonical(envelope, ret) == ESIGN_OK);
 }

@@ -28,7 +28,7 @@ void soft_world_done(struct soft_world *w);
 /* What may be changed in a signature; NULL and 0: as in a right one. */
 struct soft_choice {
     const char *user_id, *printed_name, *record_id, *record_version, *system, *record_hash,
-        *utc;                       /* in the envelope */
+        *meaning_text, *utc;        /* in the envelope */
     const char *envelope;           /* all of it */
     const struct bytes *attributes; /* a SET OF from elsewhere, put beside this value */
     bool no_chain;

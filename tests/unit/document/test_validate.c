@@ -150,6 +150,14 @@ static void test_validate_signature__envelope_against_attributes__altered(void *
     check_choice(&(struct soft_choice){.system = "other"}, "TOTAL_FAILED", "ATTR_ALTERED");
 }
 
+static void test_validate_signature__meaning_text_against_hash__altered(void **state)
+{
+    REQ("11.50(a)(3)");
+    (void)state;
+    check_choice(&(struct soft_choice){.meaning_text = "I reject this record."}, "TOTAL_FAILED",
+                 "ATTR_ALTERED");
+}
+
 static void test_validate_signature__envelope_not_whole__altered(void **state)
 {
     REQ("11.50(a)");
@@ -390,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_document_verdict__same_bytes_other_record__wrong_record),
         cmocka_unit_test(test_validate_signature__envelope_against_certificate__altered),
         cmocka_unit_test(test_validate_signature__envelope_against_attributes__altered),
+        cmocka_unit_test(test_validate_signature__meaning_text_against_hash__altered),
         cmocka_unit_test(test_validate_signature__envelope_not_whole__altered),
         cmocka_unit_test(test_validate_signature__envelope_reformatted__altered),
         cmocka_unit_test(test_validate_signature__no_envelope__never_passed),
