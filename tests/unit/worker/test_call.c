@@ -1,0 +1,217 @@
+/* The caller's lanes, against a helper that runs. */
+#include "helper.h"
+
+#include "base/cleanup.h"
+
+#include <pthread.h>
+
+static int setup(void **state)
+{
+    static struct helper h;
+
+    helper_new(&h);
+    helper_run(&h, getuid());
+    *state = &h;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    helper_done(*state);
+    return 0;
+}
+
+static void test_worker_call__echo__same_bytes(void **state)
+{
+    REQ("design 2");
+    struct helper *h = *state;
+    CLEANUP(buf_done) struct buf body = buf_new(FRAME_BODY_MAX);
+    CLEANUP(buf_done) struct buf reply = buf_new(FRAME_BODY_MAX);
+
+    memset(buf_reserve(&body, FRAME_BODY_MAX), 7, FRAME_BODY_MAX);
+    buf_put_u8(&reply, 1); /* is cleared */
+    assert_int_equal(worker_call(h->pool, HELPER_ECHO, buf_bytes(&body), NULL, 0,
+                                 helper_now() + HELPER_WAIT_MS, &reply, NULL),
+                     ESIGN_OK);
+    assert_true(bytes_equal(buf_bytes(&body), buf_bytes(&reply)));
+}
+
+static void test_worker_call__error__passed_on_unchanged(void **state)
+{
+    REQ("design 5");
+    struct fault f = {0};
+
+    assert_int_equal(helper_ask(*state, HELPER_REFUSE, HELPER_WAIT_MS, &f), ESIGN_E_CONFLICT);
+    assert_int_equal(f.rc, ESIGN_E_CONFLICT);
+    assert_string_equal(f.field, "member");
+    assert_string_equal(f.detail, "in another state");
+}
+
+static void test_worker_call__descriptor__arrives(void **state)
+{
+    REQ("design 2");
+    struct helper *h = *state;
+    CLEANUP(buf_done) struct buf reply = buf_new(16);
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "hello", 5), 5);
+    assert_int_equal(worker_call(h->pool, HELPER_READ, (struct bytes){0}, ends, 1,
+                                 helper_now() + HELPER_WAIT_MS, &reply, NULL),
+                     ESIGN_OK);
+    assert_true(bytes_equal(buf_bytes(&reply), bytes_of_str("hello")));
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
+static void test_worker_call__answer_over_limits__too_large(void **state)
+{
+    REQ("design 2");
+    struct helper *h = *state;
+    CLEANUP(buf_done) struct buf reply = buf_new(4);
+
+    assert_int_equal(helper_ask(h, HELPER_LARGE, HELPER_WAIT_MS, NULL), ESIGN_E_TOO_LARGE);
+    assert_int_equal(worker_call(h->pool, HELPER_ECHO, bytes_of_str("12345"), NULL, 0,
+                                 helper_now() + HELPER_WAIT_MS, &reply, NULL),
+                     ESIGN_E_TOO_LARGE);
+    assert_int_equal(helper_ask(h, HELPER_PID, HELPER_WAIT_MS, NULL), ESIGN_OK);
+}
+
+static void test_worker_call__no_helper__reason_worker(void **state)
+{
+    REQ("design 2");
+    (void)state;
+    struct helper none = {0};
+    struct fault f = {0};
+
+    assert_int_equal(worker_pool_new("none", "/nonexistent/sock", 1, &none.pool, NULL), ESIGN_OK);
+    assert_int_equal(helper_ask(&none, HELPER_ECHO, 1000, &f), ESIGN_E_HSM);
+    assert_string_equal(f.reason, "worker");
+    assert_int_equal(f.cause, ENOENT);
+    worker_pool_free(none.pool);
+}
+
+static void test_worker_call__deadline_over__not_sent(void **state)
+{
+    REQ("design 2");
+    struct helper *h = *state;
+
+    atomic_store(&h->page->count, 0);
+    assert_int_equal(helper_ask(h, HELPER_COUNT, -1, NULL), ESIGN_E_DEADLINE);
+    assert_int_equal(helper_ask(h, HELPER_PID, HELPER_WAIT_MS, NULL), ESIGN_OK);
+    assert_int_equal(atomic_load(&h->page->count), 0);
+}
+
+struct busy {
+    struct helper *helper;
+    uint8_t number;
+    unsigned good;
+};
+
+enum { THREADS = 8, CALLS = 60 };
+
+static void *call_many(void *arg)
+{
+    struct busy *b = arg;
+    CLEANUP(buf_done) struct buf reply = buf_new(64);
+
+    for (unsigned i = 0; i < CALLS; i++) {
+        uint8_t body[2] = {b->number, (uint8_t)i};
+        if (worker_call(b->helper->pool, HELPER_ECHO, bytes_of(body, 2), NULL, 0,
+                        helper_now() + HELPER_WAIT_MS, &reply, NULL) == ESIGN_OK &&
+            bytes_equal(buf_bytes(&reply), bytes_of(body, 2)))
+            b->good++;
+    }
+    return NULL;
+}
+
+static void test_worker_call__more_threads_than_lanes__each_gets_its_own(void **state)
+{
+    REQ("design 2");
+    struct busy busy[THREADS];
+    pthread_t threads[THREADS];
+
+    for (uint8_t i = 0; i < THREADS; i++) {
+        busy[i] = (struct busy){.helper = *state, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, call_many, &busy[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(busy[i].good, CALLS);
+    }
+}
+
+static void *sleep_once(void *arg)
+{
+    struct busy *b = arg;
+
+    b->good = helper_ask(b->helper, HELPER_SLEEP, HELPER_WAIT_MS, NULL) == ESIGN_OK;
+    return NULL;
+}
+
+/* Two calls of two workers at once take as long as one: no worker has both connections. */
+static void test_worker_call__two_at_once__both_workers_busy(void **state)
+{
+    REQ("design 2");
+    struct helper *h = *state;
+    struct busy busy[2] = {{.helper = h}, {.helper = h}};
+    pthread_t threads[2];
+
+    atomic_store(&h->page->sleeping, 0);
+    int64_t began = helper_now();
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sleep_once, &busy[i]), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(busy[i].good, 1);
+    }
+    assert_true(helper_now() - began < 2 * HELPER_SLEEP_MS);
+}
+
+static void *serve_child(void *arg)
+{
+    const struct helper *h = arg;
+    int fd = h->exit_code; /* here: the connection */
+    struct helper own = *h;
+
+    own.exit_code = -1;
+    own.service.ctx = &own;
+    assert_int_equal(worker_serve_once(fd, &own.service), WORKER_EXIT_DONE);
+    (void)close(fd);
+    return NULL;
+}
+
+static void test_worker_serve_once__adopted_connection__served_until_closed(void **state)
+{
+    REQ("design 2");
+    const struct helper *running = *state;
+    struct helper h = *running;
+    pthread_t thread;
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    h.exit_code = ends[1];
+    assert_int_equal(pthread_create(&thread, NULL, serve_child, &h), 0);
+    assert_int_equal(worker_pool_adopt("child", ends[0], &h.pool, NULL), ESIGN_OK);
+    assert_int_equal(helper_ask(&h, HELPER_PID, HELPER_WAIT_MS, NULL), ESIGN_OK);
+    assert_int_equal(helper_ask(&h, HELPER_REFUSE, HELPER_WAIT_MS, NULL), ESIGN_E_CONFLICT);
+    worker_pool_free(h.pool);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_worker_call__echo__same_bytes),
+        cmocka_unit_test(test_worker_call__error__passed_on_unchanged),
+        cmocka_unit_test(test_worker_call__descriptor__arrives),
+        cmocka_unit_test(test_worker_call__answer_over_limits__too_large),
+        cmocka_unit_test(test_worker_call__no_helper__reason_worker),
+        cmocka_unit_test(test_worker_call__deadline_over__not_sent),
+        cmocka_unit_test(test_worker_call__more_threads_than_lanes__each_gets_its_own),
+        cmocka_unit_test(test_worker_call__two_at_once__both_workers_busy),
+        cmocka_unit_test(test_worker_serve_once__adopted_connection__served_until_closed),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
