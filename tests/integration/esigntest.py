@@ -314,7 +314,8 @@ class Instance:
         """Kill a service's main process and wait until launch has it ready again."""
         pid = self.pid(service)
         before = self.status()[service]["starts"]
-        os.kill(pid, number)
+        with _identity:  # another thread may be connecting as somebody else
+            os.kill(pid, number)
 
         def again():
             row = self.status()[service]
@@ -325,7 +326,8 @@ class Instance:
     def kill_worker(self, service, number=signal.SIGKILL):
         """Kill one worker of a helper; returns its pid. The supervisor replaces it."""
         pid = wait_for(lambda: self.workers(service), service + " has a worker")[0]
-        os.kill(pid, number)
+        with _identity:
+            os.kill(pid, number)
         return pid
 
     # the socket
