@@ -18,9 +18,13 @@ static json_t *approvals_view(struct site *s, const json_t *body)
 
 HANDLER(handle_approval_list)
 {
-    return handler_list(request, "approval",
-                        api_query_text(&request->query, "state") ? "state" : NULL,
-                        api_query_text(&request->query, "state"), approvals_view, reply, f);
+    const char *state = api_query_text(&request->query, "state");
+    const struct handler_list list = {.kind = "approval",
+                                      .member = state ? "state" : NULL,
+                                      .value = state,
+                                      .view = approvals_view};
+
+    return handler_list(request, &list, reply, f);
 }
 
 HANDLER(handle_approval_get)

@@ -1,5 +1,6 @@
 #include "api/handlers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -50,34 +51,65 @@ enum esign_rc handler_settle(const struct api_request *request, const struct aut
     return register_refused(handler_site(request), &origin, person, action, object, f);
 }
 
-/* One item of a list. */
-static json_t *handler_item(struct site *s, const json_t *row, handler_view view)
-{
-    json_t *body = json_object_get(row, "body");
+/* A page of a list while it is filled. */
+struct handler_page {
+    json_t *items;             /* owned */
+    char last[API_ID_MAX + 1]; /* id of the newest row that was looked at */
+    size_t limit;
+    bool more; /* there are rows after the last */
+};
 
-    return view ? view(s, body) : json_incref(body);
+static void handler_page_done(struct handler_page *page)
+{
+    json_decref(page->items);
 }
 
-enum esign_rc handler_list(const struct api_request *request, const char *kind, const char *member,
-                           const char *value, handler_view view, struct api_reply *reply,
-                           struct fault *f)
+/* Rows in the order of the store until the page is full. */
+static enum esign_rc handler_fill(const struct api_request *request,
+                                  const struct handler_list *list, const json_t *rows,
+                                  struct handler_page *page, struct fault *f)
 {
-    struct site *s = handler_site(request);
-    CLEANUP(json_decref_p) json_t *rows = NULL;
-    CLEANUP(json_decref_p) json_t *items = json_array();
-    size_t limit = (size_t)api_query_number(&request->query, "limit", HANDLER_LIST_DEFAULT);
-    enum esign_rc rc = store_list(site_store(s), kind, member, value,
-                                  api_query_text(&request->query, "after"), limit + 1, &rows, f);
-
-    if (rc != ESIGN_OK)
-        return rc;
-    size_t count = json_array_size(rows) > limit ? limit : json_array_size(rows);
-    for (size_t i = 0; i < count; i++)
-        if (json_array_append_new(items, handler_item(s, json_array_get(rows, i), view)) != 0)
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        json_t *body = json_object_get(row, "body");
+        if (json_array_size(page->items) == page->limit) {
+            page->more = true;
+            return ESIGN_OK;
+        }
+        (void)snprintf(page->last, sizeof(page->last), "%s", json_str(row, "id"));
+        if (list->keep && !list->keep(request, body))
+            continue;
+        json_t *shown = list->view ? list->view(handler_site(request), body) : json_incref(body);
+        if (json_array_append_new(page->items, shown) != 0)
             return fault_set(f, ESIGN_E_INTERNAL, "no memory for a list");
-    const char *next =
-        json_array_size(rows) > limit ? json_str(json_array_get(rows, limit - 1), "id") : NULL;
-    return handler_reply(reply, 200, json_pack("{s:O, s:s*}", "items", items, "next", next), f);
+    }
+    return ESIGN_OK;
+}
+
+enum esign_rc handler_list(const struct api_request *request, const struct handler_list *list,
+                           struct api_reply *reply, struct fault *f)
+{
+    const char *after = api_query_text(&request->query, "after");
+    CLEANUP(handler_page_done)
+    struct handler_page page = {
+        .items = json_array(),
+        .limit = (size_t)api_query_number(&request->query, "limit", HANDLER_LIST_DEFAULT)};
+
+    (void)snprintf(page.last, sizeof(page.last), "%s", after ? after : "");
+    for (bool end = false; !end && !page.more;) {
+        CLEANUP(json_decref_p) json_t *rows = NULL;
+        enum esign_rc rc =
+            store_list(site_store(handler_site(request)), list->kind, list->member, list->value,
+                       page.last[0] ? page.last : NULL, HANDLER_LIST_MAX + 1, &rows, f);
+        end = json_array_size(rows) <= HANDLER_LIST_MAX;
+        if (rc == ESIGN_OK)
+            rc = handler_fill(request, list, rows, &page, f);
+        if (rc != ESIGN_OK)
+            return rc;
+    }
+    return handler_reply(
+        reply, 200,
+        json_pack("{s:O, s:s*}", "items", page.items, "next", page.more ? page.last : NULL), f);
 }
 
 json_t *handler_pem(struct bytes der)

@@ -32,11 +32,16 @@ enum esign_rc handler_settle(const struct api_request *request, const struct aut
                              const char *action, const char *object, enum esign_rc rc,
                              struct fault *f) MUST_CHECK;
 
-/* Rows of a kind as {"items": […], "next"?}; view: what is shown of a body (NULL: a copy). */
-typedef json_t *(*handler_view)(struct site *s, const json_t *body);
-enum esign_rc handler_list(const struct api_request *request, const char *kind, const char *member,
-                           const char *value, handler_view view, struct api_reply *reply,
-                           struct fault *f) MUST_CHECK;
+/* Rows of a kind as {"items": […], "next"?}. */
+struct handler_list {
+    const char *kind;
+    const char *member, *value; /* rows whose member equals value; NULL: all */
+    json_t *(*view)(struct site *s, const json_t *body); /* what is shown of one; NULL: all of it */
+    /* Whether this caller may see it and wants it; NULL: yes. */
+    bool (*keep)(const struct api_request *request, const json_t *body);
+};
+enum esign_rc handler_list(const struct api_request *request, const struct handler_list *list,
+                           struct api_reply *reply, struct fault *f) MUST_CHECK;
 
 /* A certificate as PEM text in a JSON string; NULL: no memory. */
 json_t *handler_pem(struct bytes der);

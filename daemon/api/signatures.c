@@ -40,13 +40,14 @@ HANDLER(handle_signature_list)
         return fault_field(f, ESIGN_E_PROTO, "record_id", "record_type and record_id go together");
     if (type && signer)
         return fault_field(f, ESIGN_E_PROTO, "signer", "search by record or by signer, not both");
-    if (!type)
-        return handler_list(request, "signature", signer ? "user_id" : NULL, signer,
-                            signatures_view, reply, f);
-    enum esign_rc rc = signatures_record_key(type, id, key, f);
-    return rc == ESIGN_OK
-               ? handler_list(request, "signature", "record_key", key, signatures_view, reply, f)
-               : rc;
+    struct handler_list list = {.kind = "signature",
+                                .member = type     ? "record_key"
+                                          : signer ? "user_id"
+                                                   : NULL,
+                                .value = type ? key : signer,
+                                .view = signatures_view};
+    enum esign_rc rc = type ? signatures_record_key(type, id, key, f) : ESIGN_OK;
+    return rc == ESIGN_OK ? handler_list(request, &list, reply, f) : rc;
 }
 
 static enum esign_rc signatures_get(const struct api_request *request, json_t **ret,

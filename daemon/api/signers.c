@@ -9,7 +9,9 @@ enum { SIGNERS_HISTORY_MAX = 500 };
 
 HANDLER(handle_signer_list)
 {
-    return handler_list(request, "signer", NULL, NULL, register_signer_view, reply, f);
+    static const struct handler_list list = {.kind = "signer", .view = register_signer_view};
+
+    return handler_list(request, &list, reply, f);
 }
 
 /* The signer's certificate beside the row. */

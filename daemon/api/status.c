@@ -158,25 +158,35 @@ HANDLER(handle_init)
 
 HANDLER(handle_applications)
 {
-    return handler_list(request, "application", NULL, NULL, NULL, reply, f);
+    static const struct handler_list list = {.kind = "application"};
+
+    return handler_list(request, &list, reply, f);
 }
 
 HANDLER(handle_terminals)
 {
-    return handler_list(request, "terminal", NULL, NULL, NULL, reply, f);
+    static const struct handler_list list = {.kind = "terminal"};
+
+    return handler_list(request, &list, reply, f);
 }
 
 HANDLER(handle_meanings)
 {
-    return handler_list(request, "meaning", NULL, NULL, NULL, reply, f);
+    static const struct handler_list list = {.kind = "meaning"};
+
+    return handler_list(request, &list, reply, f);
 }
 
 HANDLER(handle_plans)
 {
-    return handler_list(request, "plan", NULL, NULL, NULL, reply, f);
+    static const struct handler_list list = {.kind = "plan"};
+
+    return handler_list(request, &list, reply, f);
 }
 
 HANDLER(handle_statements)
 {
-    return handler_list(request, "statement", NULL, NULL, NULL, reply, f);
+    static const struct handler_list list = {.kind = "statement"};
+
+    return handler_list(request, &list, reply, f);
 }

@@ -3,6 +3,7 @@
 
 #include "api/handlers.h"
 #include "authn/caller.h"
+#include "authz/authz.h"
 #include "base/cleanup.h"
 
 /* The typed request; digest_only is a right of an application, or of a terminal's own person. */
@@ -38,15 +39,40 @@ HANDLER(handle_ticket_create)
     return rc == ESIGN_OK ? handler_reply(reply, 201, sign_ticket_view(s, ticket), f) : rc;
 }
 
-HANDLER(handle_ticket_list)
+/* An application sees its own tickets only; at a terminal people see all. */
+static bool tickets_visible(const struct api_request *request, const json_t *ticket)
+{
+    const char *application = handler_application(request),
+               *owner = json_str(ticket, "application");
+
+    return !application || (owner && strcmp(owner, application) == 0);
+}
+
+/* What of a visible ticket is asked for. */
+static bool tickets_keep(const struct api_request *request, const json_t *ticket)
 {
     const char *signer = api_query_text(&request->query, "signer");
     const char *state = api_query_text(&request->query, "state");
+    int64_t now_ms = clock_now_ms(site_clock(handler_site(request)));
 
-    if (signer)
-        return handler_list(request, "ticket", "signer", signer, sign_ticket_view, reply, f);
-    return handler_list(request, "ticket", state ? "state" : NULL, state, sign_ticket_view, reply,
-                        f);
+    return tickets_visible(request, ticket) &&
+           (!signer || !json_str(ticket, "signer") ||
+            strcmp(signer, json_str(ticket, "signer")) == 0) &&
+           (!state || strcmp(state, authz_ticket_state(ticket, now_ms)) == 0);
+}
+
+HANDLER(handle_ticket_list)
+{
+    const char *state = api_query_text(&request->query, "state");
+    /* "expired" is no state of a row but of the clock */
+    bool stored = state && strcmp(state, "expired") != 0;
+    const struct handler_list list = {.kind = "ticket",
+                                      .member = stored ? "state" : NULL,
+                                      .value = stored ? state : NULL,
+                                      .view = sign_ticket_view,
+                                      .keep = tickets_keep};
+
+    return handler_list(request, &list, reply, f);
 }
 
 HANDLER(handle_ticket_get)
@@ -55,6 +81,8 @@ HANDLER(handle_ticket_get)
     CLEANUP(json_decref_p) json_t *ticket = NULL;
     enum esign_rc rc = sign_ticket_get(s, request->id, &ticket, NULL, f);
 
+    if (rc == ESIGN_OK && !tickets_visible(request, ticket))
+        rc = fault_set(f, ESIGN_E_AUTHZ, "this ticket belongs to another application");
     return rc == ESIGN_OK ? handler_reply(reply, 200, sign_ticket_view(s, ticket), f) : rc;
 }
 

@@ -239,6 +239,12 @@ class Ceremony(unittest.TestCase):
         self.refused("E_AUTHZ", self.esignd.get, "/v1/signatures", caller=viewer, reason="read")
         self.refused("E_TERMINAL", self.esignd.get, "/v1/approvals", caller=viewer)
         mine = self.esignd.ticket(RECORD, "batch", "B-18", "1")
+        self.refused("E_AUTHZ", self.esignd.get, "/v1/tickets/" + mine["ticket"], caller=viewer)
+        seen = self.esignd.get("/v1/tickets?limit=200", caller=viewer)["items"]
+        self.assertEqual([t["ticket"] for t in seen], [ticket["ticket"]])
+        for state in ("ready", "signed", "cancelled", "declined"):
+            found = self.esignd.get("/v1/tickets?limit=3&state=" + state)
+            self.assertEqual({t["state"] for t in found["items"]} - {state}, set())
         self.refused("E_AUTHZ", self.esignd.post, "/v1/tickets/%s/cancel" % mine["ticket"],
                      {"reason": "not mine"}, caller=viewer)
 
