@@ -111,9 +111,11 @@ static enum esign_rc init_check_policy(const json_t *policy, struct fault *f)
     const json_t *allowed = json_object_get(policy, "signer_algorithms");
     for (size_t i = 0; i < json_array_size(allowed); i++) {
         const char *name = json_string_value(json_array_get(allowed, i));
-        if (!name || !token_algorithm_by_name(name))
+        enum token_algorithm algorithm = name ? token_algorithm_by_name(name) : 0;
+        /* records are known by SHA-256; verifiers want SHA-384 with P-384 */
+        if (!algorithm || algorithm == TOKEN_P384)
             return fault_field(f, ESIGN_E_POLICY, "signer_algorithms",
-                               "algorithms are p256, p384, rsa3072 and rsa4096");
+                               "signers' algorithms are p256, rsa3072 and rsa4096");
     }
     return json_array_size(allowed) > 0 &&
                    text_is_id(json_str(policy, "id") ? json_str(policy, "id") : "", 64)
