@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ import time
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(SOURCE, "build", "results.jsonl")
 JOBS = 2
-UNIT_BOUND_S, FILE_BOUND_S = 180, 900
+UNIT_BOUND_S, FILE_BOUND_S, END_BOUND_S = 180, 900, 60
 SANITIZERS = {
     "ASAN_OPTIONS": "abort_on_error=0:detect_stack_use_after_return=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
@@ -35,13 +36,29 @@ def write(lines):
 
 def run(argv, bound_s, environment):
     """Exit code (None: did not end in time) and what it said."""
-    try:
-        done = subprocess.run(argv, cwd=SOURCE, check=False, timeout=bound_s,
-                              env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        return done.returncode, done.stdout.decode("utf-8", "replace")
-    except subprocess.TimeoutExpired as late:
-        return None, (late.stdout or b"").decode("utf-8", "replace") + "\ndid not end in time"
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(argv, cwd=SOURCE, env={**os.environ, **environment},
+                                   stdin=subprocess.DEVNULL, stdout=said,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            code = process.wait(bound_s)
+        except subprocess.TimeoutExpired:
+            code = None
+            end_group(process)
+        said.seek(0)
+        text = said.read().decode("utf-8", "replace")
+    return code, text + ("\ndid not end in time" if code is None else "")
+
+
+def end_group(process):
+    """SIGTERM, on which a test file takes its services down, then SIGKILL."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        os.killpg(process.pid, number)
+        try:
+            process.wait(END_BOUND_S)
+            return
+        except subprocess.TimeoutExpired:
+            pass
 
 
 # --- unit tests ----------------------------------------------------------------------------------

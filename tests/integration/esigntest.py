@@ -229,6 +229,8 @@ class Instance:
 
     def __init__(self, options=None, environment=None):
         self.prefix = installed_prefix()
+        self.closed = False
+        atexit.register(self.close)  # for a run that is broken off
         self.root = tempfile.mkdtemp(prefix="esign-")
         os.chmod(self.root, 0o755)
         trial_site().make(self.root, self.prefix, options or {})
@@ -278,6 +280,10 @@ class Instance:
 
     def close(self):
         """Stop and remove everything; a sanitizer's report in a log is a failure."""
+        if self.closed:
+            return
+        self.closed = True
+        atexit.unregister(self.close)
         self.launch("stop", check=False)
         text = self.logs(last=None)
         if os.environ.get("ESIGN_KEEP") != "1":
@@ -551,7 +557,12 @@ class Result(unittest.TextTestResult):
             file.write(json.dumps(line) + "\n")
 
 
+def stop_testing(*_):
+    raise KeyboardInterrupt("the time for this file is over")
+
+
 def main():
-    """Run the tests of the calling file; arguments as unittest's."""
+    """Run the tests of the calling file; arguments as unittest's.  SIGTERM takes services down."""
+    signal.signal(signal.SIGTERM, stop_testing)
     unittest.main(module="__main__", verbosity=2,
                   testRunner=unittest.TextTestRunner(verbosity=2, resultclass=Result))

@@ -105,7 +105,8 @@ class Traps(unittest.TestCase):
         envelope = envelope_of(self.sign(b"meant", "M-1", meaning="reviewed"))
         meanings = self.esignd.get("/v1/meanings")["items"]
         text = next(m["text"] for m in meanings if m["code"] == "reviewed")
-        self.assertEqual(envelope["meaning"]["text_hash"], hashlib.sha256(text.encode()).hexdigest())
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self.assertEqual(envelope["meaning"]["text_hash"], digest)
         self.assertEqual(envelope["meaning"]["language"], "en")
 
     @req("5.40")

@@ -53,7 +53,8 @@ def tests_by_requirement(results, requirements):
     found = {}
     for result in results:
         for name in result["requirements"]:
-            found.setdefault(clause_of(name, requirements), {}).setdefault(result["test"], []).append(result["verdict"])
+            tests = found.setdefault(clause_of(name, requirements), {})
+            tests.setdefault(result["test"], []).append(result["verdict"])
     return found
 
 
@@ -80,8 +81,8 @@ def main(path):
                 problems.append("%s (%s): %s" % (name, row["text"], verdict))
             out.write("\t".join([name, row["owner"], str(row["due"] or "-"), verdict,
                                  " ".join(sorted(tests)), row["text"]]) + "\n")
-            print("%-17s %-4s %-3s %-8s %3d  %s" % (name, row["owner"], row["due"] or "-", verdict,
-                                                   len(tests), row["text"][:60]))
+            print("%-17s %-4s %-3s %-8s %3d  %s" % (
+                name, row["owner"], row["due"] or "-", verdict, len(tests), row["text"][:60]))
     for name in sorted(set(found) - set(requirements)):
         if STANDARD.match(name):
             continue
@@ -94,7 +95,8 @@ def main(path):
         print("trace: " + problem)
     print("trace: %d requirements, %d due, %d problems; %s" % (
         len(requirements),
-        sum(1 for r in requirements.values() if r["due"] and r["due"] <= due and r["owner"] in FORCED),
+        sum(1 for r in requirements.values()
+            if r["due"] and r["due"] <= due and r["owner"] in FORCED),
         len(problems), os.path.relpath(table)))
     return 1 if problems else 0
 
