@@ -14,6 +14,34 @@ static bool uri_has(const unsigned char *field)
     return field[0] != '\0';
 }
 
+/* The length of an attribute's name at `at`, its '=' included. */
+static size_t uri_name_len(const char *at)
+{
+    size_t len = strcspn(at, "=;?");
+
+    return at[len] == '=' ? len + 1 : len;
+}
+
+/* The attribute after this one, or NULL. */
+static const char *uri_next(const char *at)
+{
+    const char *end = at + strcspn(at, ";?");
+
+    return *end == ';' ? end + 1 : NULL;
+}
+
+/* Whether a path attribute occurs twice, which RFC 7512 section 2.3 forbids and p11-kit takes. */
+static bool uri_repeats(const char *text)
+{
+    const char *path = strchr(text, ':');
+
+    for (const char *a = path ? path + 1 : NULL; a; a = uri_next(a))
+        for (const char *b = uri_next(a); b; b = uri_next(b))
+            if (uri_name_len(a) == uri_name_len(b) && strncmp(a, b, uri_name_len(a)) == 0)
+                return true;
+    return false;
+}
+
 static enum esign_rc uri_check(P11KitUri *uri, struct fault *f)
 {
     const CK_TOKEN_INFO *token = p11_kit_uri_get_token_info(uri);
@@ -47,6 +75,8 @@ enum esign_rc pkcs11_uri_parse(const char *text, struct pkcs11_uri **ret, struct
                            ? uri_check(u->uri, f)
                            : fault_field(f, ESIGN_E_POLICY, "uri", "'%.80s': %s", text,
                                          p11_kit_uri_message(parsed));
+    if (rc == ESIGN_OK && uri_repeats(text))
+        rc = fault_field(f, ESIGN_E_POLICY, "uri", "the URI has an attribute twice");
     if (rc != ESIGN_OK) {
         pkcs11_uri_free(u);
         return rc;

@@ -7,14 +7,18 @@
 #include "base/secret.h"
 #include "pkcs11/op.h"
 #include "pkcs11/sign.h"
+#include "pkcs11/turn.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
 
+enum { WORKER_TURN_MS = WORKER_START_MS / 2 };
+
 struct pkcs11_worker {
     const struct config *config;
     size_t index; /* of the token */
+    struct pkcs11_turn *turn;
     struct pkcs11_session session;
     struct pkcs11_keys keys;
     bool ready, refused;
@@ -74,7 +78,12 @@ static enum esign_rc worker_start(void *ctx, bool may_login, struct fault *f)
         rc = worker_drop_capabilities(f);
     if (rc != ESIGN_OK)
         return rc;
-    worker_open(w, may_login);
+    if (pkcs11_turn_take(w->turn, worker_now() + WORKER_TURN_MS, &w->fault) == ESIGN_OK) {
+        worker_open(w, may_login);
+        pkcs11_turn_end(w->turn);
+    } else {
+        worker_settle(w);
+    }
     if (!may_login)
         w->end_at_ms = 0; /* only an operator's restart changes this */
     return ESIGN_OK;
@@ -191,22 +200,36 @@ static const struct worker_op {
     {TOKEN_OP_SIGN, false, worker_sign},
 };
 
+/* Run an operation in a new session, in this worker's turn. */
+static enum esign_rc worker_run_fresh(struct pkcs11_worker *w, const struct worker_op *op,
+                                      const struct worker_request *request, struct buf *reply,
+                                      struct fault *f)
+{
+    struct reader r = reader_of(request->frame->body);
+
+    enum esign_rc rc = pkcs11_turn_take(w->turn, request->deadline_at_ms, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    rc = worker_reopen(w, f);
+    if (rc == ESIGN_OK)
+        rc = op->run(w, &r, reply, f);
+    pkcs11_turn_end(w->turn);
+    return rc;
+}
+
 /* Run an operation, once more with a new session if its key was not found. */
 static enum esign_rc worker_run_op(struct pkcs11_worker *w, const struct worker_op *op,
-                                   struct bytes body, struct buf *reply, struct fault *f)
+                                   const struct worker_request *request, struct buf *reply,
+                                   struct fault *f)
 {
-    enum esign_rc rc = op->fresh ? worker_reopen(w, f) : ESIGN_OK;
+    enum esign_rc rc = ESIGN_E_NOT_FOUND;
 
-    if (rc == ESIGN_OK) {
-        struct reader r = reader_of(body);
+    if (!op->fresh) {
+        struct reader r = reader_of(request->frame->body);
         rc = op->run(w, &r, reply, f);
     }
-    if (rc == ESIGN_E_NOT_FOUND && !op->fresh) {
-        struct reader r = reader_of(body);
-        rc = worker_reopen(w, f);
-        if (rc == ESIGN_OK)
-            rc = op->run(w, &r, reply, f);
-    }
+    if (rc == ESIGN_E_NOT_FOUND)
+        rc = worker_run_fresh(w, op, request, reply, f);
     if (rc == ESIGN_E_NOT_FOUND && op->op == TOKEN_OP_SIGN)
         rc = fault_reason(f, ESIGN_E_HSM, "key", "the token doesn't show the signer's key");
     return rc;
@@ -224,7 +247,7 @@ static enum esign_rc worker_serve(void *ctx, const struct worker_request *reques
     for (size_t i = 0; i < sizeof(worker_ops) / sizeof(worker_ops[0]); i++) {
         if (worker_ops[i].op != request->frame->op)
             continue;
-        enum esign_rc rc = worker_run_op(w, &worker_ops[i], request->frame->body, reply, f);
+        enum esign_rc rc = worker_run_op(w, &worker_ops[i], request, reply, f);
         if (rc == ESIGN_E_HSM && strcmp(f->reason, "unavailable") == 0 && w->exit_code < 0)
             w->exit_code = WORKER_EXIT_FAILED; /* a lost token needs a new process */
         return rc;
@@ -242,12 +265,20 @@ enum esign_rc pkcs11_worker_new(const struct config *config, size_t index,
     w->config = config;
     w->index = index;
     w->exit_code = -1;
+    enum esign_rc rc = pkcs11_turn_new(&w->turn, f);
+    if (rc != ESIGN_OK) {
+        pkcs11_worker_free(w);
+        return rc;
+    }
     *ret = w;
     return ESIGN_OK;
 }
 
 void pkcs11_worker_free(struct pkcs11_worker *worker)
 {
+    if (!worker)
+        return;
+    pkcs11_turn_free(worker->turn);
     free(worker);
 }
 

@@ -11,7 +11,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { POOL_LANES_MAX = 64, POOL_NAME_MAX = 64 };
+enum {
+    POOL_LANES_MAX = 64,
+    POOL_NAME_MAX = 64,
+    POOL_TRIES = 4, /* workers that may leave without having read a request */
+};
 
 struct pool_lane {
     int fd; /* -1: not connected */
@@ -198,74 +202,107 @@ static enum esign_rc lane_died(const struct worker_pool *pool, struct fault *f)
                         pool->name);
 }
 
-static enum esign_rc lane_send(const struct worker_pool *pool, struct pool_lane *lane,
-                               struct frame *request, const int *fds, size_t fd_count,
-                               int64_t deadline_at_ms, struct fault *f)
+/* One request on one lane. */
+struct lane_call {
+    const struct worker_pool *pool;
+    struct pool_lane *lane;
+    struct frame request;
+    const int *fds;
+    size_t fd_count;
+    int64_t deadline_at_ms;
+    bool unread; /* the worker ended without having read the request */
+    bool ended;  /* the lane must be closed */
+};
+
+static enum esign_rc lane_send(struct lane_call *c, struct fault *f)
 {
-    int64_t left = deadline_at_ms - clock_mono_ms(clock_system());
+    int64_t left = c->deadline_at_ms - clock_mono_ms(clock_system());
 
     if (left <= 0)
-        return fault_set(f, ESIGN_E_DEADLINE, "%s: no time left to ask", pool->name);
-    request->deadline_ms = left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
-    enum esign_rc rc = frame_send(lane->fd, request, fds, fd_count, deadline_at_ms, f);
-    return rc == ESIGN_E_HSM ? lane_died(pool, f) : rc;
+        return fault_set(f, ESIGN_E_DEADLINE, "%s: no time left to ask", c->pool->name);
+    c->request.deadline_ms = left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+    enum esign_rc rc =
+        frame_send(c->lane->fd, &c->request, c->fds, c->fd_count, c->deadline_at_ms, f);
+    if (rc != ESIGN_E_HSM)
+        return rc;
+    c->unread = true;
+    return lane_died(c->pool, f);
 }
 
-/* Receive the reply to request.  *ret_ended: the lane must be closed. */
-static enum esign_rc lane_receive(const struct worker_pool *pool, struct pool_lane *lane,
-                                  const struct frame *request, int64_t deadline_at_ms,
-                                  struct buf *reply, bool *ret_ended, struct fault *f)
+/* What a failed wait for the reply means. */
+static enum esign_rc lane_no_reply(struct lane_call *c, const struct fault *why, struct fault *f)
+{
+    if (why->rc == ESIGN_E_DEADLINE)
+        return fault_set(f, ESIGN_E_DEADLINE, "%s did not answer in time", c->pool->name);
+    if (why->rc != ESIGN_E_HSM)
+        return fault_reason(f, ESIGN_E_HSM, "worker", "%s answered what is not a frame",
+                            c->pool->name);
+    c->unread = why->cause == ECONNRESET;
+    return lane_died(c->pool, f);
+}
+
+static enum esign_rc lane_receive(struct lane_call *c, struct buf *reply, struct fault *f)
 {
     struct frame answer;
     int fds[FRAME_FDS_MAX];
+    struct fault why = {0};
 
-    *ret_ended = true;
-    enum esign_rc rc = frame_receive(lane->fd, &lane->storage, &answer, fds, deadline_at_ms, f);
-    if (rc == ESIGN_E_DEADLINE)
-        return fault_set(f, ESIGN_E_DEADLINE, "%s did not answer in time", pool->name);
-    if (rc == ESIGN_E_HSM)
-        return lane_died(pool, f);
-    if (rc != ESIGN_OK)
-        return fault_reason(f, ESIGN_E_HSM, "worker", "%s answered what is not a frame",
-                            pool->name);
+    if (frame_receive(c->lane->fd, &c->lane->storage, &answer, fds, c->deadline_at_ms, &why) !=
+        ESIGN_OK)
+        return lane_no_reply(c, &why, f);
     for (size_t i = 0; i < FRAME_FDS_MAX; i++)
         close_p(&fds[i]);
-    if (answer.op != request->op || answer.id != request->id)
-        return fault_reason(f, ESIGN_E_HSM, "worker", "%s answered another request", pool->name);
-    *ret_ended = answer.last;
+    if (answer.op != c->request.op || answer.id != c->request.id)
+        return fault_reason(f, ESIGN_E_HSM, "worker", "%s answered another request", c->pool->name);
+    c->ended = answer.last;
     if (answer.status != 0)
         return frame_get_fault(&answer, f);
     buf_clear(reply);
     buf_put(reply, answer.body);
     if (!buf_ok(reply))
-        return fault_set(f, ESIGN_E_TOO_LARGE, "%s answered more than expected", pool->name);
+        return fault_set(f, ESIGN_E_TOO_LARGE, "%s answered more than expected", c->pool->name);
     return ESIGN_OK;
+}
+
+/* Ask one worker, on a new connection if the last one's worker has left. */
+static enum esign_rc lane_ask(struct lane_call *c, struct buf *reply, struct fault *f)
+{
+    enum esign_rc rc = ESIGN_OK;
+
+    c->unread = false;
+    c->ended = true;
+    if (!lane_is_usable(c->lane)) {
+        lane_close(c->lane);
+        rc = lane_connect(c->pool, c->lane, c->deadline_at_ms, f);
+    }
+    if (rc == ESIGN_OK)
+        rc = lane_send(c, f);
+    if (rc == ESIGN_OK)
+        rc = lane_receive(c, reply, f);
+    if (c->ended)
+        lane_close(c->lane);
+    return rc;
 }
 
 enum esign_rc worker_call(struct worker_pool *pool, uint16_t op, struct bytes body, const int *fds,
                           size_t fd_count, int64_t deadline_at_ms, struct buf *reply,
                           struct fault *f)
 {
-    struct frame request = {.op = op, .body = body};
-    bool ended = true;
+    struct lane_call call = {.pool = pool,
+                             .request = {.op = op, .body = body},
+                             .fds = fds,
+                             .fd_count = fd_count,
+                             .deadline_at_ms = deadline_at_ms};
+    enum esign_rc rc = ESIGN_OK;
 
     if (body.len > FRAME_BODY_MAX)
         return fault_set(f, ESIGN_E_TOO_LARGE, "%s: a request has at most %d bytes", pool->name,
                          FRAME_BODY_MAX);
-    struct pool_lane *lane = pool_take_lane(pool, deadline_at_ms, &request.id);
-    if (!lane)
+    call.lane = pool_take_lane(pool, deadline_at_ms, &call.request.id);
+    if (!call.lane)
         return fault_set(f, ESIGN_E_DEADLINE, "%s: all lanes are busy", pool->name);
-    enum esign_rc rc = ESIGN_OK;
-    if (!lane_is_usable(lane)) {
-        lane_close(lane);
-        rc = lane_connect(pool, lane, deadline_at_ms, f);
-    }
-    if (rc == ESIGN_OK)
-        rc = lane_send(pool, lane, &request, fds, fd_count, deadline_at_ms, f);
-    if (rc == ESIGN_OK)
-        rc = lane_receive(pool, lane, &request, deadline_at_ms, reply, &ended, f);
-    if (ended)
-        lane_close(lane);
-    pool_return_lane(pool, lane);
+    for (int i = 0; i < POOL_TRIES && (i == 0 || call.unread); i++)
+        rc = lane_ask(&call, reply, f);
+    pool_return_lane(pool, call.lane);
     return rc;
 }

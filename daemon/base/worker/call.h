@@ -17,10 +17,12 @@ enum esign_rc worker_pool_adopt(const char *name, int fd, struct worker_pool **r
 
 /* One request and its reply.  Waits for a free lane, connects if needed, sends, receives; at most
  * until deadline_at_ms (monotonic, clock_mono_ms).  A lane whose worker died or that ran into the
- * deadline is closed.  fds: borrowed.  reply: cleared and filled with the reply's body.  The call
- * is not retried here.  Any number of threads.  Errors: what the worker answered, unchanged;
- * ESIGN_E_HSM reason "worker": it died or can't be reached; ESIGN_E_DEADLINE; ESIGN_E_TOO_LARGE:
- * body, or reply is too small for the answer. */
+ * deadline is closed.  fds: borrowed.  reply: cleared and filled with the reply's body.  Any number
+ * of threads.
+ * A request is sent again only if the kernel says that the worker ended without having read it
+ * (EPIPE, ECONNRESET); one that may have been begun never is.
+ * Errors: what the worker answered, unchanged; ESIGN_E_HSM reason "worker": it died or can't be
+ * reached; ESIGN_E_DEADLINE; ESIGN_E_TOO_LARGE: body, or reply is too small for the answer. */
 enum esign_rc worker_call(struct worker_pool *pool, uint16_t op, struct bytes body, const int *fds,
                           size_t fd_count, int64_t deadline_at_ms, struct buf *reply,
                           struct fault *f) MUST_CHECK;

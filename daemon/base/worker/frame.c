@@ -57,9 +57,15 @@ enum esign_rc frame_parse(struct bytes message, struct frame *ret, size_t *ret_f
     return ESIGN_OK;
 }
 
-static enum esign_rc frame_closed(struct fault *f)
+/* error: 0 for an end in order. */
+static enum esign_rc frame_closed(struct fault *f, int error)
 {
-    return fault_reason(f, ESIGN_E_HSM, "closed", "the other side has closed the connection");
+    enum esign_rc rc =
+        fault_reason(f, ESIGN_E_HSM, "closed", "the other side has closed the connection");
+
+    if (f)
+        f->cause = (unsigned long)error;
+    return rc;
 }
 
 /* Wait until fd has one of events, or an error that the next call on it reports. */
@@ -92,7 +98,7 @@ static enum esign_rc frame_retry(int fd, short events, int64_t deadline_at_ms, s
     if (error == EAGAIN)
         return frame_wait(fd, events, deadline_at_ms, f);
     if (error == EPIPE || error == ECONNRESET || error == ENOTCONN)
-        return frame_closed(f);
+        return frame_closed(f, error);
     return fault_cause(f, ESIGN_E_INTERNAL, (unsigned long)error, "a frame can't be transferred");
 }
 
@@ -178,7 +184,7 @@ enum esign_rc frame_receive(int fd, struct buf *storage, struct frame *ret, int 
     if (rc != ESIGN_OK)
         return rc;
     if (len == 0)
-        return frame_closed(f);
+        return frame_closed(f, 0);
     uint8_t *room = len > FRAME_HEADER_LEN + FRAME_BODY_MAX ? NULL : buf_reserve(storage, len);
     if (!room)
         return fault_set(f, ESIGN_E_PROTO, "a frame of %zu bytes", len);

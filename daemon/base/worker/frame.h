@@ -22,14 +22,16 @@ struct frame {
 
 /* Send one frame with its descriptors (borrowed, at most FRAME_FDS_MAX).  Blocks at most until
  * deadline_at_ms (monotonic).  ESIGN_E_DEADLINE; ESIGN_E_HSM reason "closed": the other side has
- * closed or died; ESIGN_E_TOO_LARGE: the body is longer than FRAME_BODY_MAX. */
+ * closed or died and has not got the frame; ESIGN_E_TOO_LARGE: the body is longer than
+ * FRAME_BODY_MAX. */
 enum esign_rc frame_send(int fd, const struct frame *frame, const int *fds, size_t fd_count,
                          int64_t deadline_at_ms, struct fault *f) MUST_CHECK;
 
 /* Receive one frame.  storage: cleared (wiped) and filled; ret->body borrows from it; its maximum
  * must be FRAME_HEADER_LEN + FRAME_BODY_MAX.  fds: FRAME_FDS_MAX entries, set to owned descriptors
  * or -1.  deadline_at_ms: monotonic, -1 waits for ever.  ESIGN_E_DEADLINE; ESIGN_E_HSM reason
- * "closed": the other side has closed or died; ESIGN_E_PROTO: not a frame, the connection must be
+ * "closed": the other side has closed or died; with cause ECONNRESET it has not read all that was
+ * sent to it; ESIGN_E_PROTO: not a frame, the connection must be
  * closed. */
 enum esign_rc frame_receive(int fd, struct buf *storage, struct frame *ret, int fds[FRAME_FDS_MAX],
                             int64_t deadline_at_ms, struct fault *f) MUST_CHECK;

@@ -244,11 +244,11 @@ int worker_run(const struct worker_place *place)
         if (code == LOOP_GO_ON)
             code = loop_check(&loop);
     }
+    while (loop.connection_count > 0) /* callers with an unread request learn it at once */
+        loop_remove(&loop, 0);
     atomic_store(&loop.slot->busy_until_ms, loop_now() + WORKER_STOP_MS);
     if (service->stop)
         service->stop(service->ctx);
-    while (loop.connection_count > 0)
-        loop_remove(&loop, 0);
     buf_done(&loop.storage);
     buf_done(&loop.reply);
     return code;

@@ -236,6 +236,50 @@ static void test_token_sign__device_removed__worker_replaced(void **state)
         fail_msg("%s: %s", f.reason, f.detail);
 }
 
+struct maker {
+    struct service *service;
+    uint8_t first;
+    unsigned good;
+};
+
+enum { MAKERS = 2, MADE_EACH = 4 };
+
+static void *make_many(void *arg)
+{
+    struct maker *m = arg;
+    CLEANUP(buf_done) struct buf spki = buf_new(TOKEN_SPKI_MAX);
+
+    for (uint8_t i = 0; i < MADE_EACH; i++) {
+        const uint8_t id[TOKEN_KEY_ID_LEN] = {m->first, i};
+        if (token_generate(m->service->token, TOKEN_P256, id, "key", soon(), &spki, NULL) ==
+            ESIGN_OK)
+            m->good++;
+    }
+    return NULL;
+}
+
+static void test_token_generate__two_workers_at_once__all_keys_sign(void **state)
+{
+    REQ("11.100(a)", "design 2");
+    struct service *s = service_of(state);
+    struct maker makers[MAKERS];
+    pthread_t threads[MAKERS];
+    CLEANUP(buf_done) struct buf value = buf_new(TOKEN_SIGNATURE_MAX);
+
+    for (uint8_t i = 0; i < MAKERS; i++) {
+        makers[i] = (struct maker){.service = s, .first = (uint8_t)(0x40 + i)};
+        assert_int_equal(pthread_create(&threads[i], NULL, make_many, &makers[i]), 0);
+    }
+    for (size_t i = 0; i < MAKERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(makers[i].good, MADE_EACH);
+    }
+    for (uint8_t i = 0; i < MAKERS * MADE_EACH; i++) {
+        const uint8_t id[TOKEN_KEY_ID_LEN] = {(uint8_t)(0x40 + i % MAKERS), i / MAKERS};
+        assert_int_equal(token_sign(s->token, id, digest_of(32), soon(), &value, NULL), ESIGN_OK);
+    }
+}
+
 struct caller {
     struct service *service;
     uint8_t key;
@@ -501,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_token_sign__p384__openssl_verifies),
         cmocka_unit_test(test_token_sign__rsa3072__openssl_verifies),
         cmocka_unit_test(test_token_generate__used_id__conflict),
+        cmocka_unit_test(test_token_generate__two_workers_at_once__all_keys_sign),
         cmocka_unit_test(test_token_sign__unknown_key__reason_key),
         cmocka_unit_test(test_token_public_key__unknown_key__not_found),
         cmocka_unit_test(test_token_sign__stale_handle__found_again),

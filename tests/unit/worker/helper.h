@@ -26,12 +26,13 @@ enum helper_op {
     HELPER_PID,      /* u32 */
     HELPER_HANG,     /* never answers, deaf to everything but SIGKILL */
     HELPER_CRASH,
-    HELPER_REFUSE, /* answers an error */
-    HELPER_SLEEP,  /* 400 ms, then an empty answer */
-    HELPER_COUNT,  /* adds one to the shared counter */
-    HELPER_LEAVE,  /* answers, then ends with WORKER_EXIT_DONE */
-    HELPER_READ,   /* reads 5 bytes from the descriptor that came */
-    HELPER_LARGE,  /* answers more than a frame holds */
+    HELPER_REFUSE,      /* answers an error */
+    HELPER_SLEEP,       /* 400 ms, then an empty answer */
+    HELPER_COUNT,       /* adds one to the shared counter */
+    HELPER_LEAVE,       /* answers, then ends with WORKER_EXIT_DONE */
+    HELPER_READ,        /* reads 5 bytes from the descriptor that came */
+    HELPER_SLEEP_CRASH, /* 400 ms, then it dies */
+    HELPER_LARGE,       /* answers more than a frame holds */
 };
 
 enum { HELPER_STARTS_MAX = 64, HELPER_WAIT_MS = 30 * 1000, HELPER_SLEEP_MS = 400 };
@@ -117,6 +118,11 @@ static inline enum esign_rc helper_serve(void *ctx, const struct worker_request 
     case HELPER_SLEEP:
         atomic_fetch_add(&h->page->sleeping, 1);
         helper_pause(HELPER_SLEEP_MS);
+        break;
+    case HELPER_SLEEP_CRASH:
+        atomic_fetch_add(&h->page->sleeping, 1);
+        helper_pause(HELPER_SLEEP_MS);
+        (void)raise(SIGKILL);
         break;
     case HELPER_COUNT:
         atomic_fetch_add(&h->page->count, 1);

@@ -108,6 +108,38 @@ struct busy {
     unsigned good;
 };
 
+/* A worker that is busy on one connection dies with a request unread on another: that request is
+ * sent again, the one that was begun is not. */
+static void *crash_after_sleep(void *arg)
+{
+    struct busy *b = arg;
+
+    b->good = helper_ask(b->helper, HELPER_SLEEP_CRASH, HELPER_WAIT_MS, NULL) == ESIGN_E_HSM;
+    return NULL;
+}
+
+static void test_worker_call__unread_when_worker_dies__sent_again(void **state)
+{
+    REQ("design 2", "design 3");
+    struct helper one;
+    pthread_t thread;
+    (void)state;
+
+    helper_new(&one);
+    one.service.workers = 1;
+    helper_run(&one, getuid());
+    struct busy first = {.helper = &one};
+    assert_true(helper_pid(&one) > 0);
+    assert_int_equal(pthread_create(&thread, NULL, crash_after_sleep, &first), 0);
+    helper_wait_for(&one.page->sleeping, 1);
+    assert_int_equal(helper_ask(&one, HELPER_COUNT, HELPER_WAIT_MS, NULL), ESIGN_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(first.good, 1);
+    assert_int_equal(atomic_load(&one.page->count), 1);
+    assert_int_equal(atomic_load(&one.page->sleeping), 1);
+    helper_done(&one);
+}
+
 enum { THREADS = 8, CALLS = 60 };
 
 static void *call_many(void *arg)
@@ -208,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_worker_call__answer_over_limits__too_large),
         cmocka_unit_test(test_worker_call__no_helper__reason_worker),
         cmocka_unit_test(test_worker_call__deadline_over__not_sent),
+        cmocka_unit_test(test_worker_call__unread_when_worker_dies__sent_again),
         cmocka_unit_test(test_worker_call__more_threads_than_lanes__each_gets_its_own),
         cmocka_unit_test(test_worker_call__two_at_once__both_workers_busy),
         cmocka_unit_test(test_worker_serve_once__adopted_connection__served_until_closed),

@@ -1,0 +1,52 @@
+#include "pkcs11/turn.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/mman.h>
+
+struct pkcs11_turn {
+    pthread_mutex_t mutex;
+};
+
+enum esign_rc pkcs11_turn_new(struct pkcs11_turn **ret, struct fault *f)
+{
+    pthread_mutexattr_t shared;
+    struct pkcs11_turn *turn =
+        mmap(NULL, sizeof(*turn), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (turn == MAP_FAILED)
+        return fault_cause(f, ESIGN_E_INTERNAL, (unsigned long)errno, "no shared memory");
+    /* these five fail only for wrong arguments */
+    (void)pthread_mutexattr_init(&shared);
+    (void)pthread_mutexattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
+    (void)pthread_mutexattr_setrobust(&shared, PTHREAD_MUTEX_ROBUST);
+    (void)pthread_mutex_init(&turn->mutex, &shared);
+    (void)pthread_mutexattr_destroy(&shared);
+    *ret = turn;
+    return ESIGN_OK;
+}
+
+void pkcs11_turn_free(struct pkcs11_turn *turn)
+{
+    if (turn)
+        (void)munmap(turn, sizeof(*turn)); /* a mapping of ours */
+}
+
+enum esign_rc pkcs11_turn_take(struct pkcs11_turn *turn, int64_t deadline_at_ms, struct fault *f)
+{
+    const struct timespec until = {.tv_sec = (time_t)(deadline_at_ms / 1000),
+                                   .tv_nsec = (long)(deadline_at_ms % 1000) * 1000000};
+    int rc = pthread_mutex_clocklock(&turn->mutex, CLOCK_MONOTONIC, &until);
+
+    if (rc == EOWNERDEAD) /* nothing is kept here that its death could have left wrong */
+        rc = pthread_mutex_consistent(&turn->mutex);
+    if (rc != 0)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable",
+                            "another worker has been opening the token for too long");
+    return ESIGN_OK;
+}
+
+void pkcs11_turn_end(struct pkcs11_turn *turn)
+{
+    (void)pthread_mutex_unlock(&turn->mutex); /* the caller has it */
+}

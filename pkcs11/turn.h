@@ -1,0 +1,20 @@
+/* Whose turn it is: of all workers of a token, one at a time opens it or makes keys.  SoftHSM loses
+ * keys' consistency when two processes create objects at once, and a process that starts sees half
+ * of what another is writing. */
+#pragma once
+
+#include "base/fault.h"
+
+#include <stdint.h>
+
+struct pkcs11_turn;
+
+/* Before the workers are forked; shared by them.  ret: owned by the caller. */
+enum esign_rc pkcs11_turn_new(struct pkcs11_turn **ret, struct fault *f) MUST_CHECK;
+void pkcs11_turn_free(struct pkcs11_turn *turn); /* NULL is allowed; unmaps it in this process */
+
+/* Wait for the turn, at most until deadline_at_ms (monotonic).  A worker that dies in its turn ends
+ * it.  ESIGN_E_HSM reason "unavailable": it did not come. */
+enum esign_rc pkcs11_turn_take(struct pkcs11_turn *turn, int64_t deadline_at_ms,
+                               struct fault *f) MUST_CHECK;
+void pkcs11_turn_end(struct pkcs11_turn *turn);
