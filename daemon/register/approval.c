@@ -31,18 +31,6 @@ static json_t *approval_row(const json_t *approval)
     return row;
 }
 
-static struct audit_act approval_act(const struct register_origin *origin,
-                                     const struct authn_person *officer, const char *action,
-                                     const char *object, const char *reason)
-{
-    return (struct audit_act){.action = action,
-                              .object = object,
-                              .reason = reason,
-                              .actor = {officer->signer_id, officer->user_id, "officer", 0},
-                              .application = origin->application,
-                              .terminal = origin->terminal};
-}
-
 /* A reply with the members that the caller may see. */
 static json_t *approval_reply(const json_t *approval)
 {
@@ -91,7 +79,7 @@ enum esign_rc register_request(struct site *s, const struct register_origin *ori
     site_put(&change, "approval", json_str(approval, "approval"), body);
     authn_settle_into(officer, &change);
     struct audit_act act =
-        approval_act(origin, officer, "approval.request", json_str(approval, "object"), reason);
+        register_act(origin, officer, "approval.request", json_str(approval, "object"), reason);
     act.new_value = body;
     rc = register_used(site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f), f);
     if (rc != ESIGN_OK)
@@ -177,7 +165,7 @@ enum esign_rc register_decide(struct site *s, const struct register_origin *orig
     site_guard(&change, "approval", approval_id, seq);
     authn_settle_into(officer, &change);
     struct audit_act act =
-        approval_act(origin, officer, approve ? "approval.approve" : "approval.decline",
+        register_act(origin, officer, approve ? "approval.approve" : "approval.decline",
                      json_str(approval, "object"), reason);
     act.new_value = body;
     rc = register_used(site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f), f);

@@ -2,8 +2,6 @@
  *
  * The site's own row is written last; until then the service stays uninitialised and the ceremony
  * can be begun again. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +10,7 @@
 #include "base/log.h"
 #include "register/register_internal.h"
 
-enum { INIT_FILE_MAX = 1024 * 1024, INIT_OFFICERS_MAX = 8, INIT_KEY_LEN = 32 };
+enum { INIT_OFFICERS_MAX = 8, INIT_KEY_LEN = 32 };
 
 static const struct json_field init_officer_fields[] = {
     {"user_id", JSON_FIELD_STR, true, 64},    {"printed_name", JSON_FIELD_STR, true, 64},
@@ -25,7 +23,7 @@ struct init_job {
     const struct register_origin *origin;
     const json_t *body;
     json_t *bag; /* keeps rows alive */
-    json_t *policy, *meanings, *plans, *statement;
+    struct register_policy rules;
     json_t *officers;  /* of the reply */
     json_t *evidences; /* one an officer */
     uint8_t evidence_key[INIT_KEY_LEN], log_key[TOKEN_KEY_ID_LEN], ca_key[TOKEN_KEY_ID_LEN];
@@ -37,165 +35,13 @@ struct init_job {
 static void init_done(struct init_job *j)
 {
     json_decref(j->bag);
-    json_decref(j->policy);
-    json_decref(j->meanings);
-    json_decref(j->plans);
-    json_decref(j->statement);
+    register_policy_done(&j->rules);
     json_decref(j->officers);
     json_decref(j->evidences);
     buf_done(&j->log_spki);
     buf_done(&j->ca_spki);
     buf_done(&j->ca_certificate);
     explicit_bzero(j->evidence_key, sizeof(j->evidence_key));
-}
-
-static enum esign_rc init_read(struct init_job *j, const char *name, json_t **ret, struct fault *f)
-{
-    char path[512];
-    CLEANUP(buf_done) struct buf text = buf_new(INIT_FILE_MAX);
-
-    (void)snprintf(path, sizeof(path), "%s/%s",
-                   config_str(site_config(j->site), "policy.directory"), name);
-    CLEANUP(fclose_p) FILE *file = fopen(path, "re");
-    if (!file)
-        return fault_cause(f, ESIGN_E_POLICY, (unsigned long)errno, "%.150s can't be read", path);
-    for (uint8_t chunk[4096];;) {
-        size_t got = fread(chunk, 1, sizeof(chunk), file);
-        buf_put(&text, bytes_of(chunk, got));
-        if (got < sizeof(chunk))
-            break;
-    }
-    if (ferror(file) || !buf_ok(&text))
-        return fault_set(f, ESIGN_E_POLICY, "%.150s can't be read", path);
-    enum esign_rc rc = json_parse_object(buf_bytes(&text), ret, f);
-    return rc == ESIGN_OK ? ESIGN_OK
-                          : fault_set(f, ESIGN_E_POLICY,
-                                      "%s is not a policy file: it must be one JSON object", name);
-}
-
-static bool init_names(const json_t *array, const char *word)
-{
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        const char *text = json_string_value(json_array_get(array, i));
-        if (text && strcmp(text, word) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* At least two components of which one is private.  Source: 21 CFR 11.200(a)(1). */
-static enum esign_rc init_check_policy(const json_t *policy, struct fault *f)
-{
-    static const struct {
-        const char *path;
-        int64_t min, max;
-    } numbers[] = {{"auth.lock_after", 1, 100},
-                   {"password.min_chars", 8, 128},
-                   {"ticket.ttl_s", 10, 86400},
-                   {"enrol.secret_ttl_h", 1, 168},
-                   {"certificate.signer_days", 1, 3650},
-                   {"certificate.ca_days", 30, 10950},
-                   {"version", 1, 1}};
-    const json_t *first = json_object_get(json_object_get(policy, "components"), "first");
-
-    if (json_array_size(first) != 2 || !init_names(first, "id") || !init_names(first, "password"))
-        return fault_field(f, ESIGN_E_POLICY, "components.first",
-                           "the first signing needs the components \"id\" and \"password\"");
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        int64_t value = json_int(policy, numbers[i].path, -1);
-        if (value < numbers[i].min || value > numbers[i].max)
-            return fault_field(f, ESIGN_E_POLICY, numbers[i].path, "%s must be %lld to %lld",
-                               numbers[i].path, (long long)numbers[i].min,
-                               (long long)numbers[i].max);
-    }
-    const json_t *allowed = json_object_get(policy, "signer_algorithms");
-    for (size_t i = 0; i < json_array_size(allowed); i++) {
-        const char *name = json_string_value(json_array_get(allowed, i));
-        enum token_algorithm algorithm = name ? token_algorithm_by_name(name) : 0;
-        /* records are known by SHA-256; verifiers want SHA-384 with P-384 */
-        if (!algorithm || algorithm == TOKEN_P384)
-            return fault_field(f, ESIGN_E_POLICY, "signer_algorithms",
-                               "signers' algorithms are p256, rsa3072 and rsa4096");
-    }
-    return json_array_size(allowed) > 0 &&
-                   text_is_id(json_str(policy, "id") ? json_str(policy, "id") : "", 64)
-               ? ESIGN_OK
-               : fault_field(f, ESIGN_E_POLICY, "id",
-                             "the policy needs an id and signer_algorithms");
-}
-
-static enum esign_rc init_check_meaning(const json_t *meaning, struct fault *f)
-{
-    const char *code = json_str(meaning, "code"), *text = json_str(meaning, "text");
-    const char *language = json_str(meaning, "language");
-
-    if (!code || !text_is_id(code, 32) || !text || !text_is_line(text, 500) || !language ||
-        json_int(meaning, "version", 0) != 1)
-        return fault_field(f, ESIGN_E_POLICY, "meanings",
-                           "each meaning has code, version 1, language and a line of text");
-    return ESIGN_OK;
-}
-
-static enum esign_rc init_check_plan(const struct init_job *j, const json_t *plan, struct fault *f)
-{
-    const json_t *steps = json_object_get(plan, "steps");
-    const char *id = json_str(plan, "id");
-
-    if (!id || !text_is_id(id, 32) || json_int(plan, "version", 0) != 1 ||
-        json_array_size(steps) != 1)
-        return fault_field(f, ESIGN_E_POLICY, "plans", "each plan has id, version 1 and one step");
-    const json_t *step = json_array_get(steps, 0);
-    const json_t *meanings = json_object_get(step, "meanings");
-    if (!json_str(step, "id") || !text_is_id(json_str(step, "id"), 32) ||
-        json_array_size(meanings) == 0)
-        return fault_field(f, ESIGN_E_POLICY, "plans", "each step has an id and its meanings");
-    for (size_t i = 0; i < json_array_size(meanings); i++) {
-        const char *code = json_string_value(json_array_get(meanings, i));
-        bool known = false;
-        for (size_t k = 0; code && k < json_array_size(j->meanings); k++)
-            known = known || strcmp(code, json_str(json_array_get(j->meanings, k), "code")) == 0;
-        if (!known)
-            return fault_field(f, ESIGN_E_POLICY, "plans", "the plan %s names an unknown meaning",
-                               id);
-    }
-    return ESIGN_OK;
-}
-
-static enum esign_rc init_check_texts(const struct init_job *j, struct fault *f)
-{
-    enum esign_rc rc = init_check_policy(j->policy, f);
-    const char *code = json_str(j->statement, "code"), *text = json_str(j->statement, "text");
-
-    for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(j->meanings); i++)
-        rc = init_check_meaning(json_array_get(j->meanings, i), f);
-    for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(j->plans); i++)
-        rc = init_check_plan(j, json_array_get(j->plans, i), f);
-    if (rc == ESIGN_OK && (!json_array_size(j->meanings) || !json_array_size(j->plans)))
-        rc = fault_field(f, ESIGN_E_POLICY, "meanings", "there must be a meaning and a plan");
-    if (rc == ESIGN_OK &&
-        (!code || !text || !text_is_line(text, 4000) || json_int(j->statement, "version", 0) != 1))
-        rc = fault_field(f, ESIGN_E_POLICY, "statement",
-                         "the statement has code, version 1 and text");
-    return rc;
-}
-
-static enum esign_rc init_load(struct init_job *j, struct fault *f)
-{
-    CLEANUP(json_decref_p) json_t *meanings = NULL;
-    CLEANUP(json_decref_p) json_t *plans = NULL;
-    enum esign_rc rc = init_read(j, "policy.json", &j->policy, f);
-
-    if (rc == ESIGN_OK)
-        rc = init_read(j, "meanings.json", &meanings, f);
-    if (rc == ESIGN_OK)
-        rc = init_read(j, "plans.json", &plans, f);
-    if (rc == ESIGN_OK)
-        rc = init_read(j, "statement.json", &j->statement, f);
-    if (rc != ESIGN_OK)
-        return rc;
-    j->meanings = json_incref(json_object_get(meanings, "meanings"));
-    j->plans = json_incref(json_object_get(plans, "plans"));
-    return init_check_texts(j, f);
 }
 
 /* Evidence that the next officer vouches for; one document makes one officer. */
@@ -252,7 +98,7 @@ static enum esign_rc init_hash(struct init_job *j, size_t index, struct fault *f
     if (!password)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a password");
     enum esign_rc rc = authn_password_check(password, json_str(officer, "user_id"),
-                                            json_int(j->policy, "password.min_chars", 15), f);
+                                            json_int(j->rules.policy, "password.min_chars", 15), f);
     if (rc == ESIGN_OK)
         rc = hash_make(site_hash(j->site), password, j->origin->deadline_at_ms, j->phc[index], f);
     secret_free(password);
@@ -277,7 +123,8 @@ static enum esign_rc init_check(struct init_job *j, struct fault *f)
     for (size_t i = 0; rc == ESIGN_OK && i < count; i++)
         rc = init_check_officer(j, i, f);
     if (rc == ESIGN_OK)
-        rc = init_load(j, f);
+        rc = register_policy_load(config_str(site_config(j->site), "policy.directory"), &j->rules,
+                                  f);
     for (size_t i = 0; rc == ESIGN_OK && i < count; i++)
         rc = init_hash(j, i, f);
     return rc;
@@ -312,7 +159,7 @@ static enum esign_rc init_keys(struct init_job *j, struct fault *f)
         .organisation = json_str(j->body, "organisation"),
         .not_before_ms = now_ms,
         .not_after_ms =
-            now_ms + json_int(j->policy, "certificate.ca_days", 5475) * 24 * 3600 * 1000,
+            now_ms + json_int(j->rules.policy, "certificate.ca_days", 5475) * 24 * 3600 * 1000,
         .is_ca = true};
     return ca_issue(&ca, (struct bytes){0}, &wanted, deadline, &j->ca_certificate, f);
 }
@@ -344,16 +191,16 @@ static enum esign_rc init_enter_object(struct init_job *j, const char *kind, con
 
 static enum esign_rc init_enter_policy(struct init_job *j, struct fault *f)
 {
-    enum esign_rc rc = init_enter_object(j, "policy", "policy", j->policy, f);
+    enum esign_rc rc = init_enter_object(j, "policy", "policy", j->rules.policy, f);
 
     if (rc == ESIGN_OK)
-        rc = init_enter_object(j, "statement", "statement", j->statement, f);
-    for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(j->meanings); i++) {
-        json_t *meaning = json_array_get(j->meanings, i);
+        rc = init_enter_object(j, "statement", "statement", j->rules.statement, f);
+    for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(j->rules.meanings); i++) {
+        json_t *meaning = json_array_get(j->rules.meanings, i);
         rc = init_enter_object(j, "meaning", json_str(meaning, "code"), meaning, f);
     }
-    for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(j->plans); i++) {
-        json_t *plan = json_array_get(j->plans, i);
+    for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(j->rules.plans); i++) {
+        json_t *plan = json_array_get(j->rules.plans, i);
         rc = init_enter_object(j, "plan", json_str(plan, "id"), plan, f);
     }
     return rc;

@@ -5,6 +5,18 @@
 #include "base/cleanup.h"
 #include "register/register_internal.h"
 
+struct audit_act register_act(const struct register_origin *origin,
+                              const struct authn_person *officer, const char *action,
+                              const char *object, const char *reason)
+{
+    return (struct audit_act){.action = action,
+                              .object = object,
+                              .reason = reason,
+                              .actor = {officer->signer_id, officer->user_id, "officer", 0},
+                              .application = origin->application,
+                              .terminal = origin->terminal};
+}
+
 enum esign_rc register_refused(struct site *s, const struct register_origin *origin,
                                const struct authn_person *person, const char *action,
                                const char *object, struct fault *f)

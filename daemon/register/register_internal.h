@@ -54,6 +54,20 @@ enum esign_rc register_add_peer(const json_t *params, bool application, json_t *
 enum esign_rc register_check_peer(const json_t *params, bool application, const char *prefix,
                                   struct fault *f) MUST_CHECK;
 
+/* What an officer did, for the trail.  reason: given by the officer, or NULL. */
+struct audit_act register_act(const struct register_origin *origin,
+                              const struct authn_person *officer, const char *action,
+                              const char *object, const char *reason);
+
+/* Policy, meanings, plans and statement of the policy directory, checked; version 1 of each.
+ * rets: owned by the caller.  ESIGN_E_POLICY with the member at fault. */
+struct register_policy {
+    json_t *policy, *meanings, *plans, *statement;
+};
+enum esign_rc register_policy_load(const char *directory, struct register_policy *ret,
+                                   struct fault *f) MUST_CHECK;
+void register_policy_done(struct register_policy *p);
+
 /* A one-time code for people: five groups of four characters (100 bits), and its hash as stored. */
 enum { REGISTER_CODE_MAX = 32 };
 void register_code_new(char ret_code[REGISTER_CODE_MAX], char ret_hash[2 * SHA256_LEN + 1]);

@@ -11,18 +11,6 @@ static enum esign_rc state_check_reason(const char *reason, struct fault *f)
                   : fault_field(f, ESIGN_E_REASON_REQUIRED, "reason", "say why; it is entered");
 }
 
-static struct audit_act state_act(const struct register_origin *origin,
-                                  const struct authn_person *officer, const char *action,
-                                  const char *object, const char *reason)
-{
-    return (struct audit_act){.action = action,
-                              .object = object,
-                              .reason = reason,
-                              .actor = {officer->signer_id, officer->user_id, "officer", 0},
-                              .application = origin->application,
-                              .terminal = origin->terminal};
-}
-
 /* The signer's row moved to revoked. */
 static enum esign_rc state_revoked(json_t *signer, const struct authn_person *officer,
                                    const char *reason, int64_t now_ms, struct fault *f)
@@ -67,7 +55,7 @@ enum esign_rc register_revoke(struct site *s, const struct register_origin *orig
     site_put(&change, "signer", signer_id, signer);
     site_put(&change, "attempt", officer->signer_id, officer->attempt);
     site_guard(&change, "signer", signer_id, seq);
-    struct audit_act act = state_act(origin, officer, "signer.revoke", object, reason);
+    struct audit_act act = register_act(origin, officer, "signer.revoke", object, reason);
     act.old_value = old_value;
     act.new_value = new_value;
     rc = site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f);
@@ -98,7 +86,7 @@ enum esign_rc register_unlock(struct site *s, const struct register_origin *orig
     json_t *attempt = json_pack("{s:s, s:i}", "signer_id", signer_id, "failures", 0);
     site_put(&change, "attempt", signer_id, attempt);
     site_put(&change, "attempt", officer->signer_id, officer->attempt);
-    const struct audit_act act = state_act(origin, officer, "signer.unlock", object, reason);
+    const struct audit_act act = register_act(origin, officer, "signer.unlock", object, reason);
     rc = site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f);
     if (rc == ESIGN_OK)
         site_checkpoint_now(s);

@@ -5,8 +5,6 @@
 #include "cms/cms.h"
 #include "sign/sign.h"
 
-enum { JOB_GUARDS_MAX = 8 };
-
 /* A row that the decision was made from, and its generation. */
 struct job_row {
     json_t *body; /* owned */
@@ -37,6 +35,10 @@ struct sign_job {
     /* record the outcome */
     json_t *signature; /* row; owned */
 };
+
+/* A job at its beginning; s and act are borrowed. */
+struct sign_job sign_job_new(struct site *s, const struct sign_act *act);
+void sign_job_done(struct sign_job *j);
 
 /* The steps; each is documented in its file. */
 enum esign_rc sign_step_authenticate(struct sign_job *j, struct fault *f) MUST_CHECK;

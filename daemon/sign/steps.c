@@ -25,51 +25,9 @@ static const struct sign_step {
     {"outcome", sign_step_outcome},           /* durable, with the signature's row */
 };
 
-static void sign_job_done(struct sign_job *j)
-{
-    struct job_row *rows[] = {&j->ticket, &j->meaning, &j->plan, &j->policy, &j->key, &j->site_row};
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        json_decref(rows[i]->body);
-    authn_person_done(&j->person);
-    json_decref(j->envelope);
-    json_decref(j->intent);
-    json_decref(j->signature);
-    buf_done(&j->certificate);
-    buf_done(&j->ca_certificate);
-    buf_done(&j->envelope_text);
-    buf_done(&j->signed_attributes);
-    buf_done(&j->digest);
-    buf_done(&j->value);
-    buf_done(&j->cms);
-}
-
-const char *sign_job_ticket_id(const struct sign_job *j)
-{
-    return j->act->ticket_id ? j->act->ticket_id : json_str(j->act->new_ticket, "ticket");
-}
-
-struct audit_act sign_job_act(const struct sign_job *j, const char *action, const char *object)
-{
-    return (struct audit_act){.action = action,
-                              .object = object,
-                              .actor = {j->person.signer_id, j->person.user_id, "signer", 0},
-                              .application = j->act->application,
-                              .terminal = j->act->terminal};
-}
-
 enum esign_rc sign_run(struct site *s, const struct sign_act *act, json_t **ret, struct fault *f)
 {
-    CLEANUP(sign_job_done)
-    struct sign_job j = {.site = s,
-                         .act = act,
-                         .certificate = buf_new(SITE_CERT_MAX),
-                         .ca_certificate = buf_new(SITE_CERT_MAX),
-                         .envelope_text = buf_new(CMS_ENVELOPE_MAX),
-                         .signed_attributes = buf_new(CMS_SIGNED_MAX),
-                         .digest = buf_new(64),
-                         .value = buf_new(TOKEN_SIGNATURE_MAX),
-                         .cms = buf_new(CMS_SIGNED_MAX)};
+    CLEANUP(sign_job_done) struct sign_job j = sign_job_new(s, act);
 
     for (size_t i = 0; i < sizeof(sign_steps) / sizeof(sign_steps[0]); i++) {
         enum esign_rc rc = sign_steps[i].run(&j, f);

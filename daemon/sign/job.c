@@ -1,0 +1,49 @@
+#include "sign/job.h"
+
+#include "base/cleanup.h"
+
+struct sign_job sign_job_new(struct site *s, const struct sign_act *act)
+{
+    return (struct sign_job){.site = s,
+                             .act = act,
+                             .certificate = buf_new(SITE_CERT_MAX),
+                             .ca_certificate = buf_new(SITE_CERT_MAX),
+                             .envelope_text = buf_new(CMS_ENVELOPE_MAX),
+                             .signed_attributes = buf_new(CMS_SIGNED_MAX),
+                             .digest = buf_new(64),
+                             .value = buf_new(TOKEN_SIGNATURE_MAX),
+                             .cms = buf_new(CMS_SIGNED_MAX)};
+}
+
+void sign_job_done(struct sign_job *j)
+{
+    struct job_row *rows[] = {&j->ticket, &j->meaning, &j->plan, &j->policy, &j->key, &j->site_row};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        json_decref(rows[i]->body);
+    authn_person_done(&j->person);
+    json_decref(j->envelope);
+    json_decref(j->intent);
+    json_decref(j->signature);
+    buf_done(&j->certificate);
+    buf_done(&j->ca_certificate);
+    buf_done(&j->envelope_text);
+    buf_done(&j->signed_attributes);
+    buf_done(&j->digest);
+    buf_done(&j->value);
+    buf_done(&j->cms);
+}
+
+const char *sign_job_ticket_id(const struct sign_job *j)
+{
+    return j->act->ticket_id ? j->act->ticket_id : json_str(j->act->new_ticket, "ticket");
+}
+
+struct audit_act sign_job_act(const struct sign_job *j, const char *action, const char *object)
+{
+    return (struct audit_act){.action = action,
+                              .object = object,
+                              .actor = {j->person.signer_id, j->person.user_id, "signer", 0},
+                              .application = j->act->application,
+                              .terminal = j->act->terminal};
+}
