@@ -65,7 +65,7 @@ def end_group(process):
 
 
 def circumstances(build):
-    return {**esigntest.circumstances(), "build": build}
+    return esigntest.circumstances(os.path.join(SOURCE, "build", build))
 
 
 def requirements_of(trace):

@@ -488,17 +488,17 @@ class Instance:
 
 
 @functools.cache
-def circumstances():
-    """Host, commit and hash of the daemon: on every line of results.jsonl."""
+def circumstances(build=BUILD):
+    """Host, commit, build and hash of its daemon: on every line of results.jsonl."""
     commit = subprocess.run(["git", "-C", SOURCE, "rev-parse", "HEAD"], check=False,
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    daemon = os.path.join(BUILD, "daemon", "esignd")
+    daemon = os.path.join(build, "daemon", "esignd")
     digest = ""
     if os.path.exists(daemon):
         with open(daemon, "rb") as file:
             digest = hashlib.sha256(file.read()).hexdigest()
     return {"host": socket.gethostname(), "commit": commit.stdout.decode().strip() or "none",
-            "binary": digest, "build": os.path.basename(BUILD)}
+            "binary": digest, "build": os.path.basename(build)}
 
 
 class Result(unittest.TextTestResult):

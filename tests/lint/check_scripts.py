@@ -1,8 +1,10 @@
-"""Scripts parse and are executable where they have a first line; man pages are clean."""
+"""Scripts parse and are executable where they have a first line; man pages and data are clean."""
 
 import ast
+import json
 import os
 import subprocess
+import xml.etree.ElementTree
 
 import tree
 
@@ -21,6 +23,17 @@ def python_error(name):
         return str(error)
 
 
+def data_error(name):
+    try:
+        if name.endswith(".json"):
+            json.loads(tree.read(name))
+        else:
+            xml.etree.ElementTree.fromstring(tree.read(name).encode())
+        return ""
+    except (ValueError, xml.etree.ElementTree.ParseError) as error:
+        return str(error)
+
+
 def findings():
     for name in tree.files():
         with open(os.path.join(tree.SOURCE, name), "rb") as file:
@@ -35,6 +48,8 @@ def findings():
             problem = python_error(name)
         elif name.startswith("client/man/") and name[-1].isdigit():
             problem = run(["mandoc", "-Tlint", "-Wwarning", name])
+        elif name.endswith((".json", ".xml")) and not name.startswith("tests/fixtures/"):
+            problem = data_error(name)
         if problem:
             yield "%s: %s" % (name, problem)
 
