@@ -56,16 +56,16 @@ const char *verify_membership(struct bytes cms, const json_t *proof, struct byte
     const char *text = json_str(proof, "proof"), *entry = json_str(proof, "entry");
 
     if (!text || !entry) {
-        (void)fault_set(ret_detail, ESIGN_E_FORMAT, "the proof's file has no proof and entry");
-        return "broken";
+        (void)fault_set(ret_detail, ESIGN_E_FORMAT, "The proof's file has no proof and entry.");
+        return NULL;
     }
     if (audit_proof_check(bytes_of_str(text), bytes_of_str(entry), spki, &head, &seq, ret_detail) !=
         ESIGN_OK)
-        return "broken";
+        return NULL;
     if (offline_entry_fits(entry, cms))
         return "member";
-    (void)fault_set(ret_detail, ESIGN_E_FORMAT, "the proof is of another signature");
-    return "absent";
+    (void)fault_set(ret_detail, ESIGN_E_FORMAT, "The proof is of another signature.");
+    return NULL;
 }
 
 /* The log's key: base64 of the SubjectPublicKeyInfo, or a PEM file. */
@@ -88,7 +88,7 @@ static enum cli_exit offline_log_key(const struct cli *cli, struct buf *ret)
     return cli_usage("--log-key is a PEM file with a public key, or the key's base64");
 }
 
-/* "member", "absent", "broken", or NULL if no proof was given. */
+/* "member", or NULL: no proof was given, or it proves nothing (ret_detail says why). */
 static enum cli_exit offline_audit(const struct cli *cli, const struct verify_input *input,
                                    const char **ret, struct fault *ret_detail)
 {
@@ -204,10 +204,8 @@ enum cli_exit verify_offline(struct cli *cli, const struct verify_input *input, 
     json_t *object = json_object();
     cli_set(object, "indication", verdict.indication);
     cli_set(object, "reason", verdict.reason);
-    bool about_audit = context.audit && strcmp(context.audit, "member") != 0 &&
-                       (strcmp(verdict.reason, "AUDIT_BROKEN") == 0 ||
-                        strcmp(verdict.reason, "NOT_IN_AUDIT") == 0);
-    cli_set(object, "detail", about_audit ? detail.detail : verdict.detail);
+    bool about_proof = detail.detail[0] && strcmp(verdict.reason, "NOT_IN_AUDIT") == 0;
+    cli_set(object, "detail", about_proof ? detail.detail : verdict.detail);
     if (strcmp(verdict.indication, "TOTAL_FAILED") != 0) { /* what a forgery claims is not told */
         offline_copy(object, "signature", facts, "signature_id");
         offline_copy(object, "signer", facts, "signer");

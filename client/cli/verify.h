@@ -17,10 +17,11 @@ struct verify_input {
  * Source: ETSI EN 319 102-1; requirements 0.2. */
 enum cli_exit verify_offline(struct cli *cli, const struct verify_input *input, json_t **ret);
 
-/* What is known of a signature's entry in the audit trail from a proof: "member", "absent" or
- * "broken", as struct document_context wants it.  cms: the signature; proof: the reply of
- * /v1/signatures/{id}/proof; spki: the log's key, DER; ret_detail: set if it is not "member".
- * Source: RFC 6962 section 2.1.1; C2SP tlog-proof. */
+/* Whether a proof shows that the signature's entry is in the audit trail: "member", as struct
+ * document_context wants it, or NULL: it does not, and ret_detail says why.  A proof that is
+ * damaged or of another signature says nothing against this one.  cms: the signature; proof: the
+ * reply of /v1/signatures/{id}/proof; spki: the log's key, DER. Source: RFC 6962 section 2.1.1;
+ * C2SP tlog-proof. */
 const char *verify_membership(struct bytes cms, const json_t *proof, struct bytes spki,
                               struct fault *ret_detail);
 
