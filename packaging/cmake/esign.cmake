@@ -21,7 +21,7 @@ endif()
 target_link_options(esign_flags INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
 
 foreach(module IN ITEMS libcrypto jansson sqlite3 libsodium libmicrohttpd libcurl libconfig libp11
-        p11-kit-1 libseccomp cmocka gnutls)
+        p11-kit-1 libseccomp cmocka)
     pkg_check_modules(${module} REQUIRED IMPORTED_TARGET ${module})
 endforeach()
 
