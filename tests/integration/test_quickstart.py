@@ -5,7 +5,9 @@ As root it uses /opt/esignd-quickstart, as it does for everybody else.
 
 import os
 import pwd
+import shutil
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -20,13 +22,26 @@ SITE = os.path.join(PREFIX, "site")
 BOUND_S = 180  # 2 cores, without the download of packages
 
 
-def quickstart(*arguments):
-    """Exit code, output, seconds."""
+def quickstart(*arguments, source=esigntest.SOURCE, prefix=(), environment=None):
+    """Exit code, output, seconds. prefix: of the command, to run it as another user."""
     began = time.monotonic()
-    done = subprocess.run([os.path.join(esigntest.SOURCE, "packaging", "quickstart"), *arguments],
+    done = subprocess.run([*prefix, os.path.join(source, "packaging", "quickstart"), *arguments],
                           check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=600)
+                          stderr=subprocess.STDOUT, timeout=600, cwd=source,
+                          env={**os.environ, **(environment or {})})
     return done.returncode, done.stdout.decode("utf-8", "replace"), time.monotonic() - began
+
+
+def copy_of_checkout(folder, user):
+    """The checkout's files for a user who may not be able to read the checkout."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                            cwd=esigntest.SOURCE, check=True, stdout=subprocess.PIPE).stdout
+    names = [name for name in listed.decode().split("\0")
+             if name and os.path.isfile(os.path.join(esigntest.SOURCE, name))]
+    for name in names:
+        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+        shutil.copy2(os.path.join(esigntest.SOURCE, name), os.path.join(folder, name))
+    subprocess.run(["chown", "-R", user, folder], check=True)
 
 
 class Quickstart(unittest.TestCase):
@@ -44,6 +59,7 @@ class Quickstart(unittest.TestCase):
         self.assertIn("TOTAL_PASSED", text)
         self.assertIn("Verification successful", text)
         self.assertIn("Type next", text)
+        self.assertEqual("separation=none" in text, not esigntest.ROOT)
 
     @req("design 2")
     def test_second_run__after_the_first__works(self):
@@ -79,6 +95,34 @@ class Quickstart(unittest.TestCase):
     def test_run__envelope__says_test_system(self):
         with open(os.path.join(SITE, "signed", "batch-record.p7s"), "rb") as file:
             self.assertIn(b'"system":"test"', file.read())
+
+
+class OrdinaryUser(unittest.TestCase):
+    @req("design 2", "5.41", "11.3(b)(5)")
+    def test_run__as_an_ordinary_user__says_what_that_means_and_signs(self):
+        with tempfile.TemporaryDirectory(prefix="esign-user-") as folder:
+            copy_of_checkout(os.path.join(folder, "src"), "nobody")
+            os.chmod(folder, 0o755)
+            data = os.path.join(folder, "src", "data")
+            run = {"source": os.path.join(folder, "src"),
+                   "prefix": ("runuser", "-u", "nobody", "--"),
+                   "environment": {"XDG_DATA_HOME": data, "HOME": data}}
+            try:
+                code, text, _ = quickstart(**run)
+            finally:
+                stopped = quickstart("--stop", **run)[0]
+            self.assertEqual((code, stopped), (0, 0), text)
+            self.assertIn("separation=none", text)
+            self.assertIn("TOTAL_PASSED", text)
+            self.assertIn("Verification successful", text)
+            signature = os.path.join(data, "esignd-quickstart", "site", "signed",
+                                     "batch-record.p7s")
+            with open(signature, "rb") as file:
+                self.assertIn(b'"system":"test"', file.read())
+
+
+if not esigntest.ROOT:
+    del OrdinaryUser  # the class above was an ordinary user's
 
 
 class Stop(unittest.TestCase):
