@@ -134,6 +134,8 @@ static void tokens_exec(const struct cli *cli, const struct tokens_row *row,
     char *const *words = (char *const *)(uintptr_t)argv; /* execve does not change them */
 
     (void)snprintf(credentials, sizeof(credentials), "CREDENTIALS_DIRECTORY=%s", directory);
+    if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0) /* our stdout is for the reply */
+        return;
     if (user && (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
                  setuid(user->pw_uid) != 0))
         return;
