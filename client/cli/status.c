@@ -25,7 +25,7 @@ enum cli_exit command_status(struct cli *cli)
         return rc;
     show_members(stdout, result, rows, sizeof(rows) / sizeof(rows[0]));
     for (size_t i = 0; i < esign_result_count(result, "tokens"); i++) {
-        struct show_column token[4] = {{NULL}};
+        struct show_column token[4];
         char paths[4][64];
         static const char *const members[] = {"name", "state", "role", "detail"};
         for (size_t m = 0; m < 4; m++) {
