@@ -3,22 +3,36 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/encode.h"
 
 #define JSON_INTEGER_MAX 9007199254740991LL /* 2^53 - 1: exact in every language */
 
 enum { JSON_DEPTH_MAX = 32 };
+
+/* The library's own text may quote the input, which may be a password: only the name of a member
+ * that stands twice is taken from it. */
+static enum esign_rc json_refused(const json_error_t *error, struct fault *f)
+{
+    char name[48] = "";
+    const char *start = strstr(error->text, "near '\"");
+    const char *end = start ? strchr(start + 7, '"') : NULL;
+
+    if (json_error_code(error) != json_error_duplicate_key)
+        return fault_set(f, ESIGN_E_PROTO, "not JSON (line %d, column %d)", error->line,
+                         error->column);
+    if (end && (size_t)(end - start - 7) < sizeof(name))
+        memcpy(name, start + 7, (size_t)(end - start - 7));
+    return fault_field(f, ESIGN_E_PROTO, text_is_id(name, sizeof(name) - 1) ? name : "",
+                       "a member stands twice in one object");
+}
 
 enum esign_rc json_parse_object(struct bytes text, json_t **ret, struct fault *f)
 {
     json_error_t error;
     json_t *value = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &error);
 
-    if (!value) /* the library's own text may quote the input, which may be a password */
-        return fault_set(f, ESIGN_E_PROTO, "not JSON (line %d, column %d)%s", error.line,
-                         error.column,
-                         json_error_code(&error) == json_error_duplicate_key
-                             ? ": a member stands twice in one object"
-                             : "");
+    if (!value)
+        return json_refused(&error, f);
     if (!json_is_object(value)) {
         json_decref(value);
         return fault_set(f, ESIGN_E_PROTO, "a JSON object is expected");
