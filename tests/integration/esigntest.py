@@ -149,7 +149,10 @@ class Connection(http.client.HTTPConnection):
         head = dict(headers or {})
         if content is not None:
             head.setdefault("Content-Type", "application/json")
-        self.request(method, path, content, head)
+        try:
+            self.request(method, path, content, head)
+        except BrokenPipeError:
+            pass  # refused by its header, before the body: the reply is there to be read
         reply = self.getresponse()
         data = reply.read()
         if "json" in (reply.getheader("Content-Type") or "") and \
