@@ -236,11 +236,14 @@ static inline size_t service_workers(const struct service *s, pid_t *ret, size_t
     assert_true(len >= 0);
     assert_int_equal(close(fd), 0);
     text[len] = '\0';
-    for (char *at = text, *end; count < max; at = end) {
-        long pid = strtol(at, &end, 10);
-        if (end == at)
-            break;
-        ret[count++] = (pid_t)pid;
+    pid_t pid = 0;
+    for (const char *c = text; *c && count < max; c++) { /* numbers, a blank after each */
+        if (*c >= '0' && *c <= '9') {
+            pid = pid * 10 + (*c - '0');
+        } else if (pid > 0) {
+            ret[count++] = pid;
+            pid = 0;
+        }
     }
     return count;
 }

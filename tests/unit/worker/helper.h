@@ -224,7 +224,8 @@ static inline void helper_done(struct helper *h)
         assert_int_equal(helper_wait(h), 0);
         assert_true(helper_is_gone(h));
     }
-    (void)close(h->alive_fd);
+    if (h->alive_fd >= 0)
+        (void)close(h->alive_fd);
     (void)munmap(h->page, sizeof(*h->page));
     (void)unlink(h->path);
     *strrchr(h->path, '/') = '\0';

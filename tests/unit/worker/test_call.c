@@ -200,16 +200,17 @@ static void test_worker_call__two_at_once__both_workers_busy(void **state)
     assert_true(helper_now() - began < 2 * HELPER_SLEEP_MS);
 }
 
+/* A helper that serves one connection in a thread of this process. */
+struct child {
+    struct helper own;
+    int fd, exit_code;
+};
+
 static void *serve_child(void *arg)
 {
-    const struct helper *h = arg;
-    int fd = h->exit_code; /* here: the connection */
-    struct helper own = *h;
+    struct child *c = arg;
 
-    own.exit_code = -1;
-    own.service.ctx = &own;
-    assert_int_equal(worker_serve_once(fd, &own.service), WORKER_EXIT_DONE);
-    (void)close(fd);
+    c->exit_code = worker_serve_once(c->fd, &c->own.service);
     return NULL;
 }
 
@@ -217,18 +218,22 @@ static void test_worker_serve_once__adopted_connection__served_until_closed(void
 {
     REQ("design 2");
     const struct helper *running = *state;
-    struct helper h = *running;
+    struct child child = {.own = *running};
+    struct helper asking = {0};
     pthread_t thread;
     int ends[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-    h.exit_code = ends[1];
-    assert_int_equal(pthread_create(&thread, NULL, serve_child, &h), 0);
-    assert_int_equal(worker_pool_adopt("child", ends[0], &h.pool, NULL), ESIGN_OK);
-    assert_int_equal(helper_ask(&h, HELPER_PID, HELPER_WAIT_MS, NULL), ESIGN_OK);
-    assert_int_equal(helper_ask(&h, HELPER_REFUSE, HELPER_WAIT_MS, NULL), ESIGN_E_CONFLICT);
-    worker_pool_free(h.pool);
+    child.fd = ends[1];
+    child.own.service.ctx = &child.own;
+    assert_int_equal(pthread_create(&thread, NULL, serve_child, &child), 0);
+    assert_int_equal(worker_pool_adopt("child", ends[0], &asking.pool, NULL), ESIGN_OK);
+    assert_int_equal(helper_ask(&asking, HELPER_PID, HELPER_WAIT_MS, NULL), ESIGN_OK);
+    assert_int_equal(helper_ask(&asking, HELPER_REFUSE, HELPER_WAIT_MS, NULL), ESIGN_E_CONFLICT);
+    worker_pool_free(asking.pool);
     assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(child.exit_code, WORKER_EXIT_DONE);
+    assert_int_equal(close(child.fd), 0);
 }
 
 int main(void)

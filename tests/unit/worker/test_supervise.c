@@ -169,11 +169,8 @@ static void test_worker_supervise__other_user__refused(void **state)
     struct helper *h = *state;
     struct fault f = {0};
 
-    if (getuid() != 0) {
-        /* only root can have a helper of another user, and own calls are allowed */
-        helper_run(h, getuid());
-        skip();
-    }
+    if (getuid() != 0)
+        skip(); /* only root can have a helper of another user, and own calls are allowed */
     h->service.caller_uid = 65533;
     helper_run(h, 65534);
     assert_int_equal(helper_ask(h, HELPER_ECHO, HELPER_WAIT_MS, &f), ESIGN_E_HSM);
@@ -186,10 +183,8 @@ static void test_worker_supervise__other_user_named__served(void **state)
     REQ("design 2");
     struct helper *h = *state;
 
-    if (getuid() != 0) {
-        helper_run(h, getuid());
+    if (getuid() != 0)
         skip();
-    }
     h->service.caller_uid = 0;
     helper_run(h, 65534);
     assert_int_equal(helper_ask(h, HELPER_ECHO, HELPER_WAIT_MS, NULL), ESIGN_OK);
