@@ -61,8 +61,7 @@ static int supervisor_serve(const struct config *config, size_t index, struct fa
     CLEANUP(close_p) int listen_fd = -1;
     uid_t caller = 0;
 
-    enum esign_rc rc = worker_find_caller(strcmp(config_str(config, "separation"), "none") != 0,
-                                          config_str(config, "users.daemon"), &caller, f);
+    enum esign_rc rc = config_caller(config, &caller, f);
     if (rc == ESIGN_OK)
         rc = worker_listen(config_token_str(config, index, "socket"), SOCK_SEQPACKET, 0600,
                            &listen_fd, f);

@@ -37,8 +37,7 @@ static enum esign_rc main_prepare(const char *path, struct config **ret_config, 
     if (rc == ESIGN_OK)
         rc = config_load(path, ret_config, f);
     if (rc == ESIGN_OK)
-        rc = worker_find_caller(strcmp(config_str(*ret_config, "separation"), "none") != 0,
-                                config_str(*ret_config, "users.daemon"), ret_caller, f);
+        rc = config_caller(*ret_config, ret_caller, f);
     if (rc == ESIGN_OK)
         rc = worker_listen(config_str(*ret_config, "hash.socket"), SOCK_SEQPACKET, 0600, ret_fd, f);
     return rc;

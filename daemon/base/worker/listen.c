@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -95,18 +94,6 @@ enum esign_rc worker_listen(const char *path, int type, mode_t mode, int *ret_fd
     if (listen(fd, LISTEN_BACKLOG) != 0)
         return fault_cause(f, ESIGN_E_INTERNAL, (unsigned long)errno, "listen on %.150s", path);
     *ret_fd = TAKE_FD(fd);
-    return ESIGN_OK;
-}
-
-enum esign_rc worker_find_caller(bool separated, const char *daemon_user, uid_t *ret,
-                                 struct fault *f)
-{
-    const struct passwd *user = separated ? getpwnam(daemon_user) : NULL;
-
-    if (separated && !user)
-        return fault_field(f, ESIGN_E_POLICY, "users.daemon", "there is no user %.60s",
-                           daemon_user);
-    *ret = user ? user->pw_uid : getuid();
     return ESIGN_OK;
 }
 

@@ -74,11 +74,6 @@ int worker_supervise(int listen_fd, const struct worker_service *service);
 enum esign_rc worker_listen(const char *path, int type, mode_t mode, int *ret_fd,
                             struct fault *f) MUST_CHECK;
 
-/* The user that may call a helper: daemon_user, or, not separated, this process's own.
- * ESIGN_E_POLICY (field "users.daemon"): there is no such user. */
-enum esign_rc worker_find_caller(bool separated, const char *daemon_user, uid_t *ret,
-                                 struct fault *f) MUST_CHECK;
-
 /* Tell the service manager ("READY=1"); nothing without NOTIFY_SOCKET.  Source: sd_notify(3). */
 void worker_notify(const char *state);
 

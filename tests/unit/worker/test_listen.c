@@ -100,21 +100,6 @@ static void test_worker_listen__passed_descriptor__used_if_it_is_right(void **st
     assert_int_equal(listen_passed(other, NULL, SOCK_SEQPACKET), 1); /* does not listen */
 }
 
-static void test_worker_find_caller__user_or_self(void **state)
-{
-    REQ("design 2");
-    (void)state;
-    struct fault f = {0};
-    uid_t uid = 12345;
-
-    assert_int_equal(worker_find_caller(true, "root", &uid, &f), ESIGN_OK);
-    assert_int_equal(uid, 0);
-    assert_int_equal(worker_find_caller(false, "no such user", &uid, &f), ESIGN_OK);
-    assert_int_equal(uid, getuid());
-    assert_int_equal(worker_find_caller(true, "no such user", &uid, &f), ESIGN_E_POLICY);
-    assert_string_equal(f.field, "users.daemon");
-}
-
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -123,7 +108,6 @@ int main(void)
         CASE(test_worker_listen__stale_socket__replaced),
         CASE(test_worker_listen__file_in_the_way__kept),
         CASE(test_worker_listen__passed_descriptor__used_if_it_is_right),
-        CASE(test_worker_find_caller__user_or_self),
     };
 #undef CASE
 
