@@ -78,7 +78,8 @@ struct document_verdict {
 };
 
 /* The verdict; pure.  The first failing check in a fixed table decides, failures before doubts;
- * doubts about the record's name and the signer's state do not count, for the audit entry of the
- * signature settles them.  Source: ETSI EN 319 102-1; requirements 0.2; 21 CFR 11.10(a), 11.70. */
+ * a doubt about the signer's state does not count, for the audit entry of the signature settles it;
+ * a record that was not named by type, id and version does.  Source: ETSI EN 319 102-1;
+ * requirements 0.2; 21 CFR 11.10(a), 11.70. */
 void document_verdict(const json_t *facts, const struct document_context *context,
                       struct document_verdict *ret);

@@ -81,8 +81,8 @@ static struct outcome check_reference(const json_t *facts, const struct document
         said += parts[i].said != NULL;
     }
     if (said < 3)
-        return not_passed(DOCUMENT_UNKNOWN, "The caller did not say type, id and version of the "
-                                            "record.");
+        return not_passed(DOCUMENT_UNKNOWN, "Which record this is was not said: its type, id and "
+                                            "version must be given.");
     return passed();
 }
 
@@ -204,7 +204,7 @@ static const struct {
 } rows[] = {
     {"structure", "SIG_INVALID", check_structure, true},
     {"record", "RECORD_ALTERED", check_record, true},
-    {"record-reference", "WRONG_RECORD", check_reference, false},
+    {"record-reference", "WRONG_RECORD", check_reference, true},
     {"value", "SIG_INVALID", check_value, true},
     {"attributes", "ATTR_ALTERED", check_attributes, false},
     {"identity", "SIG_INVALID", check_identity, false},

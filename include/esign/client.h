@@ -223,7 +223,8 @@ ESIGN_API enum esign_rc esign_signature_manifestation(struct esign *handle, cons
                                                       struct esign_error *error) ESIGN_MUST_CHECK;
 
 /* Judge a signature.  ESIGN_OK says only that a verdict was reached: look at "indication"
- * ("TOTAL_PASSED", "TOTAL_FAILED", "INDETERMINATE") and "reason".  Source: ETSI EN 319 102-1. */
+ * ("TOTAL_PASSED", "TOTAL_FAILED", "INDETERMINATE") and "reason".  Without type, id and version of
+ * the record it is not passed.  Source: ETSI EN 319 102-1. */
 ESIGN_API enum esign_rc esign_validate(struct esign *handle,
                                        const struct esign_validation *validation,
                                        struct esign_result **ret,

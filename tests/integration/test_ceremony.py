@@ -86,7 +86,8 @@ class Ceremony(unittest.TestCase):
     @req("11.30", "design 6")
     def test_rsa3072__signed_and_valid(self):
         signature = self.esignd.authorise(self.esignd.ticket(RECORD, "batch", "B-3", "1"), self.rsa)
-        self.assertEqual(self.esignd.validate(signature, RECORD)["indication"], "TOTAL_PASSED")
+        verdict = self.esignd.validate(signature, RECORD, "batch", "B-3", "1")
+        self.assertEqual(verdict["indication"], "TOTAL_PASSED")
 
     @req("design 5", "5.6")
     def test_one_call__by_an_application__marked_as_entered_there(self):
@@ -200,7 +201,7 @@ class Ceremony(unittest.TestCase):
         for number, content in enumerate((b"", b"\0", b"\0" * 4096, bytes(range(256)) * 3900)):
             ticket = self.esignd.ticket(content, "raw", "R-%d" % number, "1")
             signature = self.esignd.authorise(ticket, self.signer)
-            verdict = self.esignd.validate(signature, content)
+            verdict = self.esignd.validate(signature, content, "raw", "R-%d" % number, "1")
             self.assertEqual(verdict["indication"], "TOTAL_PASSED")
         self.refused("E_TOO_LARGE", self.esignd.ticket, b"x" * (1024 * 1024 + 1), "raw", "R-9", "1")
 
@@ -218,7 +219,7 @@ class Ceremony(unittest.TestCase):
         signature = self.esignd.post("/v1/signatures", {
             "record": record, "meaning": "approved",
             "components": self.signer.components}, caller=lims)
-        verdict = self.esignd.validate(signature, RECORD)
+        verdict = self.esignd.validate(signature, RECORD, "batch", "B-16", "1")
         self.assertEqual(verdict["indication"], "TOTAL_PASSED")
         self.assertTrue(verdict["facts"]["envelope"]["record"]["digest_only"])
         self.assertIn("signed by its hash only", signature["manifestation"])

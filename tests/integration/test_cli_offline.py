@@ -53,11 +53,12 @@ class Offline(unittest.TestCase):
 
     @req("11.10(e)", "design 2")
     def test_offline__no_proof__indeterminate(self):
-        self.assertEqual(self.verify("1.p7s"), (4, "INDETERMINATE(NOT_IN_AUDIT)"))
+        self.assertEqual(self.verify("1.p7s", "--record", "batch:B-7:1"),
+                         (4, "INDETERMINATE(NOT_IN_AUDIT)"))
 
     @req("11.10(e)")
     def test_offline__proof_of_another_signature__indeterminate(self):
-        self.assertEqual(self.verify("1.p7s", *self.proof("2.proof")),
+        self.assertEqual(self.verify("1.p7s", "--record", "batch:B-7:1", *self.proof("2.proof")),
                          (4, "INDETERMINATE(NOT_IN_AUDIT)"))
 
     @req("11.10(e)")
@@ -67,10 +68,11 @@ class Offline(unittest.TestCase):
         proof["entry"] = proof["entry"].replace("jdoe", "jdoX")
         with open(self.path("damaged"), "w", encoding="utf-8") as file:
             json.dump(proof, file)
-        self.assertEqual(self.verify("1.p7s", *self.proof("damaged")),
+        self.assertEqual(self.verify("1.p7s", "--record", "batch:B-7:1", *self.proof("damaged")),
                          (4, "INDETERMINATE(NOT_IN_AUDIT)"))
         other = self.log_key[:60] + ("A" if self.log_key[60] != "A" else "B") + self.log_key[61:]
-        self.assertEqual(self.verify("1.p7s", "--proof", self.path("1.proof"), "--log-key", other),
+        self.assertEqual(self.verify("1.p7s", "--record", "batch:B-7:1", "--proof",
+                                     self.path("1.proof"), "--log-key", other),
                          (4, "INDETERMINATE(NOT_IN_AUDIT)"))
 
     @req("11.10(a)", "11.70")
@@ -84,6 +86,11 @@ class Offline(unittest.TestCase):
     def test_offline__another_record__not_valid(self):
         self.assertEqual(self.verify("1.p7s", "--record", "batch:B-7:2", *self.proof("1.proof")),
                          (1, "TOTAL_FAILED(WRONG_RECORD)"))
+
+    @req("11.70", "5.31")
+    def test_offline__record_not_named__indeterminate(self):
+        self.assertEqual(self.verify("1.p7s", *self.proof("1.proof")),
+                         (4, "INDETERMINATE(WRONG_RECORD)"))
 
     @req("11.10(a)")
     def test_offline__garbage__not_valid(self):

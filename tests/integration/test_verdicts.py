@@ -74,6 +74,12 @@ class Verdicts(unittest.TestCase):
             self.assertEqual(self.verdict(self.signature, RECORD, *name),
                              ("TOTAL_FAILED", "WRONG_RECORD"))
 
+    @req("11.70", "5.31")
+    def test_record_not_named__indeterminate(self):
+        for name in ((), ("batch",), ("batch", "V-1"), (None, "V-1", "1"), ("batch", None, "1")):
+            self.assertEqual(self.verdict(self.signature, RECORD, *name),
+                             ("INDETERMINATE", "WRONG_RECORD"))
+
     @req("11.3(b)(5)", "11.70", "7 decision 11")
     def test_any_bit_flipped__failed(self):
         """500 random bits of signature and record through the socket; the seed is printed."""
@@ -203,7 +209,7 @@ class Verdicts(unittest.TestCase):
             self.assertEqual(code, 4, text)
             self.assertIn("INDETERMINATE", text)
             code, text = self.offline(folder, "--proof", os.path.join(folder, "proof"),
-                                      "--log-key", trust["log_spki"])
+                                      "--log-key", trust["log_spki"], "--record", "batch:V-1:1")
             self.assertEqual(code, 0, text)
             self.assertIn("TOTAL_PASSED", text)
             os.replace(os.path.join(folder, "altered.p7s"), os.path.join(folder, "p7s"))

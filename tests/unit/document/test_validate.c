@@ -193,9 +193,9 @@ static void test_validate_signature__no_envelope__never_passed(void **state)
     REQ("11.10(a)", "11.70");
     (void)state;
     check_choice(&(struct soft_choice){.envelope = "a note for people"}, "INDETERMINATE",
-                 "NO_TRUST_ANCHOR");
+                 "WRONG_RECORD");
     check_choice(&(struct soft_choice){.envelope = "{\"format\":2}"}, "INDETERMINATE",
-                 "NO_TRUST_ANCHOR");
+                 "WRONG_RECORD");
 }
 
 static void test_validate_signature__attributes_transplanted__altered(void **state)

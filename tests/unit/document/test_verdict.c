@@ -76,8 +76,8 @@ static void test_document_verdict__context_changed__reason_told(void **state)
 {
     REQ("11.10(a)", "11.70", "5.24", "5.41");
     (void)state;
-    struct document_context rows[9];
-    static const char *const expected[9][2] = {
+    struct document_context rows[10];
+    static const char *const expected[10][2] = {
         {"TOTAL_PASSED", ""},
         {"TOTAL_FAILED", "WRONG_RECORD"},
         {"TOTAL_FAILED", "WRONG_RECORD"},
@@ -87,8 +87,9 @@ static void test_document_verdict__context_changed__reason_told(void **state)
         {"INDETERMINATE", "NOT_IN_AUDIT"},
         {"TOTAL_FAILED", "AUDIT_BROKEN"},
         {"TOTAL_PASSED", ""},
+        {"INDETERMINATE", "WRONG_RECORD"},
     };
-    for (size_t i = 0; i < 9; i++)
+    for (size_t i = 0; i < 10; i++)
         rows[i] = in_favour;
     rows[1].record_version = "2";
     rows[2].record_type = "deviation";
@@ -97,8 +98,9 @@ static void test_document_verdict__context_changed__reason_told(void **state)
     rows[5].audit = "absent";
     rows[6].audit = NULL;
     rows[7].audit = "broken";
-    rows[8].signer_state = rows[8].record_id = NULL; /* doubts that do not count */
-    for (size_t i = 0; i < 9; i++) {
+    rows[8].signer_state = NULL; /* a doubt that does not count */
+    rows[9].record_id = NULL;
+    for (size_t i = 0; i < 10; i++) {
         struct document_verdict verdict;
         CLEANUP(json_decref_p) json_t *facts = good_facts();
         document_verdict(facts, &rows[i], &verdict);
