@@ -32,6 +32,14 @@ static enum esign_rc note_line(struct bytes note, struct buf *out)
     return rc ? rc : buf_ok(out) ? ESIGN_OK : ESIGN_E_TOO_LARGE;
 }
 
+/* Whether a crash has cut the line: its end, or pages within it, which then read as zeros. */
+static bool is_cut(const char *line, size_t len)
+{
+    const size_t cut = sizeof CUT - 1;
+    return line[len - 1] != '\n' || memchr(line, 0, len) ||
+           (len >= cut && bytes_equal(bytes_of(line + len - cut, cut), bytes_of_str(CUT)));
+}
+
 /* The note of a line, appended to out; nothing if the line is malformed. */
 static void parse_line(struct bytes line, struct buf *out)
 {
@@ -57,9 +65,8 @@ enum esign_rc audit_read_anchor(const char *path, audit_anchor_fn fn, void *ctx,
     CLEANUP(free_p) char *text = NULL;
     size_t room = 0;
     ssize_t len;
-    const ssize_t cut = sizeof CUT - 1;
     for (int64_t number = 1; (len = getline(&text, &room, file)) > 0; number++) {
-        if (text[len - 1] != '\n' || (len >= cut && strcmp(text + len - cut, CUT) == 0))
+        if (is_cut(text, (size_t)len))
             continue;
         CLEANUP(buf_done) struct buf note = buf_new(AUDIT_NOTE_MAX);
         parse_line(bytes_of(text, (size_t)len - 1), &note);
