@@ -1,0 +1,199 @@
+"""A power cut at any point: what was acknowledged stays, and what was begun is ended.
+
+The daemon runs under fault/power_log.so, which logs what it does to its files and what it sends;
+fault/power.py makes of it the disks that a cut may leave. kill -9 can't show this: the kernel keeps
+what a killed process has written.
+"""
+# build: release
+
+import os
+import random
+import shutil
+import sys
+import threading
+import unittest
+
+import esigntest
+from esigntest import Instance, req
+
+sys.path.insert(0, os.path.join(esigntest.SOURCE, "tests", "fault"))
+import power  # noqa: E402  pylint: disable=wrong-import-position
+
+IN_FLIGHT = 8
+FAST_HASH = {"hash.memory_kib": "8192", "hash.iterations": "1"}
+FAULT = os.path.join(esigntest.BUILD, "fault")
+
+
+class Site:
+    """An esignd with signers whose work can be logged, and the programs that recover it."""
+
+    def __init__(self, signers, recoveries=2, founded=True):
+        self.esignd = Instance(FAST_HASH)
+        self.folder = os.path.join(self.esignd.root, "lib", "esignd")
+        # beside the site, since its services may not be able to read a build folder
+        self.library = os.path.join(self.esignd.root, "power_log.so")
+        shutil.copyfile(os.path.join(FAULT, "power_log.so"), self.library)
+        os.chmod(self.library, 0o755)
+        self.logs = 0
+        if founded:
+            self.esignd.ready()
+        else:
+            self.esignd.launch("tokens")
+        self.signers = [self.esignd.enrol("signer%d" % i) for i in range(signers)]
+        with open(self.esignd.config, encoding="utf-8") as file:
+            config = file.read()
+        self.recoveries = [power.Recovery(os.path.join(FAULT, "recover"), config, self.folder)
+                           for _ in range(recoveries)]
+        self.seed = random.SystemRandom().getrandbits(32)
+
+    def close(self):
+        for recovery in self.recoveries:
+            recovery.close()
+        self.esignd.close()
+
+    def put(self, image):
+        """Make the folder of the store what a power cut has left."""
+        owner = os.stat(self.folder)
+        for name in os.listdir(self.folder):
+            os.unlink(os.path.join(self.folder, name))
+        for name, content in image.items():
+            path = os.path.join(self.folder, name)
+            with open(path, "wb") as file:
+                file.write(content)
+            os.chmod(path, 0o600)
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+    def log(self, work, synchronous=None, image=None, told=None):
+        """Start the service, work(), stop it, all in the log. Returns a Check of it.
+        image: the disk to start from instead of the present one, told: before that."""
+        self.esignd.launch("stop", check=False)  # it does not run after another log
+        if image:
+            self.put(image)
+        base = power.files_of(self.folder)
+        self.logs += 1
+        path = os.path.join(self.esignd.root, "power-%d.log" % self.logs)
+        with open(path, "wb"):
+            os.chmod(path, 0o666)
+        shim = {"LD_PRELOAD": self.library, "ESIGN_POWER_LOG": path,
+                "ESIGN_POWER_FOLDER": self.folder}
+        if synchronous:
+            shim["ESIGN_POWER_SYNCHRONOUS"] = synchronous
+        before, self.esignd.environment = self.esignd.environment, {
+            **self.esignd.environment, **shim}
+        try:
+            self.esignd.start()
+            work()
+            self.esignd.stop()
+        finally:
+            self.esignd.environment = before
+        after = power.files_of(self.folder)
+        self.events = power.read_log(path)
+        self.compare(base, after)
+        final = self.recoveries[0].run(after)
+        return power.Check(self.recoveries, self.folder, base, self.events, final, self.seed,
+                           told)
+
+    def compare(self, base, after):
+        """The replay of the whole log must give the very files: then nothing is missing in it."""
+        disk = power.Disk(self.folder, base)
+        for event in self.events:
+            disk.do(event)
+        kept = disk.image("kept")
+        if kept != after:
+            raise AssertionError("the log does not give the files: %s" % sorted(
+                name for name in {**kept, **after} if kept.get(name) != after.get(name)))
+
+    def sign_one(self):
+        """A ticket, then its signature: both are acknowledged."""
+        ticket = self.esignd.ticket(b"record", "batch", "P-%d" % self.logs, "1")
+        self.esignd.authorise(ticket, self.signers[0])
+
+    def sign_in_flight(self, rounds=1):
+        """All signers at the same time, each as often as there are rounds."""
+        together, failures = threading.Barrier(len(self.signers)), []
+
+        def client(number):
+            try:
+                for i in range(rounds):
+                    together.wait(esigntest.WAIT_S)
+                    self.esignd.sign(self.signers[number], b"record", "batch",
+                                     "P-%d-%d-%d" % (self.logs, number, i), "1")
+            except Exception as error:  # pylint: disable=broad-except
+                failures.append(error)
+
+        threads = [threading.Thread(target=client, args=(n,)) for n in range(len(self.signers))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+
+
+def tell(name, site, check):
+    print("%s: seed %d, %d records, %d cuts, %d images, %d of them different, %d findings" % (
+        name, site.seed, len(site.events), check.points, check.images, len(check.seen),
+        len(check.findings)), flush=True)
+    for finding in check.findings[:5]:
+        print("    " + finding, flush=True)
+
+
+class PowerLoss(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site(IN_FLIGHT)
+        cls.addClassCleanup(cls.site.close)
+
+    def assert_signatures(self, check, count):
+        self.assertEqual(check.final["rc"], "OK", check.final)
+        self.assertEqual(check.final["found"], len(check.final["entries"]))
+        told = power.Told()
+        for event in self.site.events:
+            told.do(event)
+        self.assertEqual(len(told.signatures), count)
+        self.assertEqual(len(told.intents_of(check.final["intent"])), count)
+
+    @req("11.10(e)", "11.10(c)", "design 3", "design 7", "design 10")
+    def test_power_cut__every_point_of_one_signing__nothing_acknowledged_is_lost(self):
+        check = self.site.log(self.site.sign_one)
+        self.assert_signatures(check, 1)
+        check.run()
+        tell("one signing", self.site, check)
+        self.assertEqual(check.findings, [])
+        self.assertGreater(check.points, 100)
+
+    @req("11.10(e)", "11.10(c)", "design 3", "design 7", "design 10")
+    def test_power_cut__eight_in_flight__nothing_acknowledged_is_lost(self):
+        check = self.site.log(self.site.sign_in_flight)
+        self.assert_signatures(check, IN_FLIGHT)
+        check.run()
+        tell("%d in flight" % IN_FLIGHT, self.site, check)
+        self.assertEqual(check.findings, [])
+        self.cut_again(check)
+
+    def cut_again(self, check):
+        """The recovery from the cut that left most behind is itself cut at every point."""
+        count, image, told = check.most_aborted
+        self.assertGreater(count, 0)
+        again = self.site.log(lambda: None, image=image, told=told)
+        self.assertEqual(sum('"signature.aborted"' in entry for entry in again.final["entries"]),
+                         count + sum('"signature.aborted"' in entry
+                                     for entry in check.final["entries"]))
+        again.run()
+        tell("recovery of %d open intents" % count, self.site, again)
+        self.assertEqual(again.findings, [])
+
+    @req("design 10")
+    def test_power_cut__a_store_that_does_not_sync__is_found_out(self):
+        check = self.site.log(self.site.sign_one, synchronous="OFF")
+        self.assert_signatures(check, 1)
+        check.run(0.1)
+        tell("synchronous=OFF", self.site, check)
+        said = "\n".join(check.findings)
+        for words in ("signature .* was sent and is lost", "ticket .* was sent and is lost",
+                      "a key was used for .*, of which nothing is known"):
+            self.assertRegex(said, words)
+
+
+if __name__ == "__main__":
+    esigntest.main()
