@@ -22,6 +22,7 @@ static struct sign_request tickets_request(const struct api_request *request)
         .comment = json_str(body, "comment"),
         .application = application,
         .terminal = handler_terminal(request),
+        .uid = request->peer.uid,
         .may_digest_only =
             application && authn_caller_right(site_store(handler_site(request)), application,
                                               "digest_only", NULL) == ESIGN_OK};
@@ -55,9 +56,7 @@ static bool tickets_keep(const struct api_request *request, const json_t *ticket
     const char *state = api_query_text(&request->query, "state");
     int64_t now_ms = clock_now_ms(site_clock(handler_site(request)));
 
-    return tickets_visible(request, ticket) &&
-           (!signer || !json_str(ticket, "signer") ||
-            strcmp(signer, json_str(ticket, "signer")) == 0) &&
+    return tickets_visible(request, ticket) && (!signer || authz_ticket_is_for(ticket, signer)) &&
            (!state || strcmp(state, authz_ticket_state(ticket, now_ms)) == 0);
 }
 
@@ -86,6 +85,17 @@ HANDLER(handle_ticket_get)
     return rc == ESIGN_OK ? handler_reply(reply, 200, sign_ticket_view(s, ticket), f) : rc;
 }
 
+/* Through an application components may only be entered with its right to take them.
+ * Source: requirements 5.6. */
+static enum esign_rc tickets_entry(const struct api_request *request, struct fault *f)
+{
+    const char *application = handler_application(request);
+
+    return application
+               ? authn_caller_right(site_store(handler_site(request)), application, "entry_app", f)
+               : ESIGN_OK;
+}
+
 HANDLER(handle_ticket_authorise)
 {
     const struct sign_act act = {.ticket_id = request->id,
@@ -97,11 +107,8 @@ HANDLER(handle_ticket_authorise)
                                  .terminal = handler_terminal(request),
                                  .deadline_at_ms = request->deadline_at_ms};
     json_t *signature = NULL;
-    enum esign_rc rc = ESIGN_OK;
+    enum esign_rc rc = tickets_entry(request, f);
 
-    /* through an application the components may only be entered with its right to do so */
-    if (act.application)
-        rc = authn_caller_right(site_store(handler_site(request)), act.application, "entry_app", f);
     if (rc == ESIGN_OK)
         rc = sign_run(handler_site(request), &act, &signature, f);
     return rc == ESIGN_OK ? handler_reply(reply, 200, signature, f) : rc;
@@ -112,12 +119,18 @@ HANDLER(handle_ticket_decline)
 {
     CLEANUP(authn_person_done) struct authn_person person = {0};
     struct site *s = handler_site(request);
-    enum esign_rc rc = handler_officer(request, "signer", NULL, &person, f);
+    enum esign_rc rc = tickets_entry(request, f);
 
+    if (rc == ESIGN_OK)
+        rc = handler_officer(request, "signer", NULL, &person, f);
     if (rc != ESIGN_OK)
         return rc;
-    const struct sign_end end = {"declined", json_str(request->body, "reason"),
-                                 handler_application(request), handler_terminal(request), &person};
+    const struct sign_end end = {"declined",
+                                 json_str(request->body, "reason"),
+                                 handler_application(request),
+                                 handler_terminal(request),
+                                 request->peer.uid,
+                                 &person};
     rc = sign_ticket_end(s, request->id, &end, request->deadline_at_ms, f);
     rc = handler_settle(request, &person, "ticket.refused", "ticket", rc, f);
     return rc == ESIGN_OK ? handle_ticket_get(request, reply, f) : rc;
@@ -125,8 +138,12 @@ HANDLER(handle_ticket_decline)
 
 HANDLER(handle_ticket_cancel)
 {
-    const struct sign_end end = {"cancelled", json_str(request->body, "reason"),
-                                 handler_application(request), handler_terminal(request), NULL};
+    const struct sign_end end = {"cancelled",
+                                 json_str(request->body, "reason"),
+                                 handler_application(request),
+                                 handler_terminal(request),
+                                 request->peer.uid,
+                                 NULL};
     enum esign_rc rc =
         sign_ticket_end(handler_site(request), request->id, &end, request->deadline_at_ms, f);
 

@@ -22,11 +22,16 @@ struct authn_person {
     json_t *signer; /* row; owned */
     int64_t signer_seq;
     int64_t credential_seq;
-    json_t *attempt; /* the settled counter, to be written by the commit that acts on this; owned */
+    json_t *slot; /* row of the try, freed by the commit that acts on this; owned */
+    int64_t slot_seq;
     const char *signer_id, *user_id; /* borrowed from signer */
 };
 
 void authn_person_done(struct authn_person *p);
+
+/* Tries are reserved in slots: a signer has as many as tries are left before the lock, so that of
+ * many parallel tries no more are evaluated.  A slot that a crash left taken counts as a failure.
+ */
 
 /* Check both components.  ESIGN_E_AUTH_FAILED: unknown code or wrong password (entered in the
  * trail); ESIGN_E_SIGNER_STATE: "locked" (told to all), "revoked" … (told only after right
@@ -37,8 +42,14 @@ enum esign_rc authn_components(struct store *store, struct hash *hash,
                                const struct authn_claim *claim, struct authn_person *ret,
                                struct fault *f) MUST_CHECK;
 
-/* Add the settled counter and the generations of signer and credential to a change. */
+/* Free the slot of the try and add the generations of signer and credential to a change. */
 void authn_settle_into(const struct authn_person *p, struct store_change *change);
+/* Free the slot only: for the entry of a refusal. */
+void authn_release_into(const struct authn_person *p, struct store_change *change);
+
+/* After a restart: tries that were never decided count as failures.  ret_count: how many. */
+enum esign_rc authn_recover(struct store *store, int64_t deadline_at_ms, size_t *ret_count,
+                            struct fault *f) MUST_CHECK;
 
 /* Whether a signer is locked by failures; reads the counter. */
 enum esign_rc authn_is_locked(struct store *store, const char *signer_id, int64_t lock_after,

@@ -1,6 +1,7 @@
 #include "authz/authz.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const struct authz_dual authz_duals[] = {
     {"signer.enroll", "regadmin", "secofficer"},
@@ -51,17 +52,23 @@ const char *authz_ticket_state(const json_t *ticket, int64_t now_ms)
     return state;
 }
 
+bool authz_ticket_is_for(const json_t *ticket, const char *user_id)
+{
+    const char *wanted = json_str(ticket, "signer");
+
+    return !wanted || strcasecmp(wanted, user_id) == 0; /* codes are ASCII */
+}
+
 static enum esign_rc authz_ticket(const struct authz_signing *s, struct fault *f)
 {
     const char *state = authz_ticket_state(s->ticket, s->now_ms);
-    const char *wanted = json_str(s->ticket, "signer");
     const char *owner = json_str(s->ticket, "application");
 
     if (strcmp(state, "signing") == 0 || strcmp(state, "signed") == 0)
         return fault_set(f, ESIGN_E_REPLAY, "this ticket was authorised before");
     if (strcmp(state, "ready") != 0)
         return fault_reason(f, ESIGN_E_CONFLICT, state, "this ticket is %s", state);
-    if (wanted && strcmp(wanted, json_str(s->signer, "user_id")) != 0)
+    if (!authz_ticket_is_for(s->ticket, json_str(s->signer, "user_id")))
         return fault_set(f, ESIGN_E_AUTHZ, "this ticket is for another signer");
     /* an application may authorise its own tickets only; at a terminal every signer sees his own */
     if (s->application && (!owner || strcmp(owner, s->application) != 0))

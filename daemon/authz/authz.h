@@ -36,5 +36,9 @@ struct authz_signing {
  * Source: 21 CFR 11.10(f), (g), 11.50(a)(3). */
 enum esign_rc authz_sign(const struct authz_signing *s, struct fault *f) MUST_CHECK;
 
+/* Whether a ticket may be signed by that identification code (any case): it names this one or none.
+ */
+bool authz_ticket_is_for(const json_t *ticket, const char *user_id);
+
 /* The state of a ticket at a time: its state, or "expired" when its life is over. */
 const char *authz_ticket_state(const json_t *ticket, int64_t now_ms);

@@ -17,6 +17,14 @@ struct audit_act register_act(const struct register_origin *origin,
                               .terminal = origin->terminal};
 }
 
+/* A refusal is entered even if the request's own time is over. */
+enum { OFFICER_ENTER_MS = 10000 };
+
+static int64_t register_later(struct site *s)
+{
+    return clock_mono_ms(site_clock(s)) + OFFICER_ENTER_MS;
+}
+
 enum esign_rc register_refused(struct site *s, const struct register_origin *origin,
                                const struct authn_person *person, const char *action,
                                const char *object, struct fault *f)
@@ -32,8 +40,12 @@ enum esign_rc register_refused(struct site *s, const struct register_origin *ori
                                   .application = origin->application,
                                   .terminal = origin->terminal};
 
-    site_put(&change, "attempt", person->signer_id, person->attempt);
-    enum esign_rc rc = site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f);
+    authn_release_into(person, &change);
+    enum esign_rc rc = site_commit(s, &act, &change, register_later(s), &receipt, f);
+    if (rc == ESIGN_E_CONFLICT) { /* the act was written and freed the slot with it */
+        change = (struct store_change){0};
+        rc = site_commit(s, &act, &change, register_later(s), &receipt, f);
+    }
     if (rc != ESIGN_OK)
         return rc;
     *f = refused;

@@ -53,7 +53,7 @@ enum esign_rc register_revoke(struct site *s, const struct register_origin *orig
         return rc;
     CLEANUP(json_decref_p) json_t *new_value = json_pack("{s:s}", "state", "revoked");
     site_put(&change, "signer", signer_id, signer);
-    site_put(&change, "attempt", officer->signer_id, officer->attempt);
+    authn_settle_into(officer, &change);
     site_guard(&change, "signer", signer_id, seq);
     struct audit_act act = register_act(origin, officer, "signer.revoke", object, reason);
     act.old_value = old_value;
@@ -85,7 +85,7 @@ enum esign_rc register_unlock(struct site *s, const struct register_origin *orig
     CLEANUP(json_decref_p)
     json_t *attempt = json_pack("{s:s, s:i}", "signer_id", signer_id, "failures", 0);
     site_put(&change, "attempt", signer_id, attempt);
-    site_put(&change, "attempt", officer->signer_id, officer->attempt);
+    authn_settle_into(officer, &change);
     const struct audit_act act = register_act(origin, officer, "signer.unlock", object, reason);
     rc = site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f);
     if (rc == ESIGN_OK)

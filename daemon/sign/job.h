@@ -30,6 +30,7 @@ struct sign_job {
     /* record the intent */
     json_t *intent; /* row; owned */
     bool intended;  /* it is on disk: it must be ended, whatever happens */
+    bool settled;   /* the try's slot was freed with it */
     /* token, assemble */
     struct buf value, cms;
     /* record the outcome */

@@ -41,13 +41,31 @@ static void record_guards(const struct sign_job *j, struct store_change *change)
     site_guard(change, "key", json_str(j->key.body, "key"), j->key.seq);
 }
 
+/* The signer's row or credential moved: what it says now is what people must know. */
+static enum esign_rc record_signer_moved(const struct sign_job *j, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *signer = NULL;
+    enum esign_rc rc =
+        store_get(site_store(j->site), "signer", j->person.signer_id, &signer, NULL, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    const char *state = json_str(signer, "state");
+    if (state && strcmp(state, "active") != 0)
+        return fault_reason(f, ESIGN_E_SIGNER_STATE, state, "the signer is %s", state);
+    return fault_reason(f, ESIGN_E_CONFLICT, "generation",
+                        "the signer's rights changed while this was decided; try again");
+}
+
 /* Which generation moved decides what is said. */
-static enum esign_rc record_moved(enum esign_rc rc, struct fault *f)
+static enum esign_rc record_moved(const struct sign_job *j, enum esign_rc rc, struct fault *f)
 {
     if (rc != ESIGN_E_CONFLICT)
         return rc;
     if (strncmp(f->field, "ticket/", 7) == 0)
         return fault_set(f, ESIGN_E_REPLAY, "this ticket was authorised before");
+    if (strncmp(f->field, "signer/", 7) == 0 || strncmp(f->field, "credential/", 11) == 0)
+        return record_signer_moved(j, f);
     return fault_reason(f, ESIGN_E_CONFLICT, "generation",
                         "rights or state changed while this was decided; try again");
 }
@@ -70,10 +88,10 @@ enum esign_rc sign_step_intent(struct sign_job *j, struct fault *f)
     (void)snprintf(object, sizeof(object), "signature/%s", j->signature_id);
     struct audit_act act = sign_job_act(j, "signature.intent", object);
     act.new_value = new_value;
-    enum esign_rc rc =
-        record_moved(site_commit(j->site, &act, &change, j->act->deadline_at_ms, &receipt, f), f);
+    enum esign_rc rc = record_moved(
+        j, site_commit(j->site, &act, &change, j->act->deadline_at_ms, &receipt, f), f);
     if (rc == ESIGN_OK)
-        j->intended = true;
+        j->intended = j->settled = true;
     return rc;
 }
 
@@ -124,6 +142,9 @@ enum esign_rc sign_step_outcome(struct sign_job *j, struct fault *f)
     site_put(&change, "intent", j->signature_id, intent);
     site_put(&change, "ticket", sign_job_ticket_id(j), ticket);
     site_guard(&change, "signature", j->signature_id, -1);
+    /* whoever was revoked while the token worked has not signed */
+    site_guard(&change, "signer", j->person.signer_id, j->person.signer_seq);
+    site_guard(&change, "credential", j->person.signer_id, j->person.credential_seq);
     (void)snprintf(object, sizeof(object), "signature/%s", j->signature_id);
     struct audit_act act = sign_job_act(j, "signature.outcome", object);
     act.new_value = new_value;
@@ -131,7 +152,7 @@ enum esign_rc sign_step_outcome(struct sign_job *j, struct fault *f)
         site_commit(j->site, &act, &change, clock_mono_ms(site_clock(j->site)) + RECORD_OUTCOME_MS,
                     &receipt, f);
     if (rc != ESIGN_OK)
-        return rc;
+        return record_moved(j, rc, f);
     j->intended = false;
     return json_object_set_new(j->signature, "entry_seq", json_integer(receipt.seq)) == 0
                ? ESIGN_OK
@@ -163,7 +184,8 @@ enum esign_rc sign_enter_failure(struct sign_job *j, struct fault *f)
     act.result_reason = failed.reason;
     if (j->intended)
         record_abort(j, &change, intent, ticket);
-    site_put(&change, "attempt", j->person.signer_id, j->person.attempt);
+    if (!j->settled)
+        authn_release_into(&j->person, &change);
     enum esign_rc rc =
         site_commit(j->site, &act, &change, clock_mono_ms(site_clock(j->site)) + RECORD_OUTCOME_MS,
                     &receipt, f);

@@ -38,7 +38,14 @@ static enum esign_rc recover_one(struct site *s, json_t *intent, int64_t seq, st
 
 enum esign_rc sign_recover(struct site *s, size_t *ret_count, struct fault *f)
 {
-    size_t count = 0;
+    size_t count = 0, tries = 0;
+    enum esign_rc tried =
+        authn_recover(site_store(s), clock_mono_ms(site_clock(s)) + RECOVER_DEADLINE_MS, &tries, f);
+
+    if (tried != ESIGN_OK)
+        return tried;
+    if (tries > 0)
+        log_warn("tries left undecided by a stop count as failures count=%zu", tries);
 
     for (;;) {
         CLEANUP(json_decref_p) json_t *open = NULL;

@@ -17,6 +17,7 @@ struct sign_request {
     const char *signer;      /* user_id: only this person may sign; NULL: whoever has the right */
     const char *reason, *comment;       /* or NULL */
     const char *application, *terminal; /* who asks; one of them is NULL */
+    int64_t uid;                        /* of the peer */
     bool may_digest_only;               /* the application has the right digest_only */
 };
 
@@ -38,6 +39,7 @@ enum esign_rc sign_ticket_get(struct site *s, const char *id, json_t **ret, int6
  */
 struct sign_end {
     const char *state, *reason, *application, *terminal;
+    int64_t uid; /* of the peer */
     const struct authn_person *person;
 };
 enum esign_rc sign_ticket_end(struct site *s, const char *id, const struct sign_end *end,
@@ -77,5 +79,6 @@ enum esign_rc sign_manifestation(const json_t *envelope, const char *verdict, st
 
 /* ---- after a crash (recover.c) */
 
-/* Close every open intent as ABORTED: no signature was released for it.  ret_count: how many. */
+/* Close every open intent as ABORTED: no signature was released for it; tries that were never
+ * decided count as failures.  ret_count: how many. */
 enum esign_rc sign_recover(struct site *s, size_t *ret_count, struct fault *f) MUST_CHECK;

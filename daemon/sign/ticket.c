@@ -173,12 +173,12 @@ enum esign_rc sign_ticket_make(struct site *s, const struct sign_request *r, jso
     clock_format_utc(now_ms, created);
     clock_format_utc(expires_ms, expires);
     json_t *ticket = json_pack(
-        "{s:s, s:s, s:s, s:O, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:I}",
+        "{s:s, s:s, s:s, s:O, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:I, s:I}",
         "ticket", id, "state", "ready", "nonce", nonce, "record", p.record, "meaning",
         json_str(p.meaning, "code"), "plan", json_str(p.plan, "id"), "step", p.step, "signer",
         r->signer, "reason", r->reason, "comment", r->comment, "application", r->application,
         "terminal", r->terminal, "created", created, "expires", expires, "expires_ms",
-        (json_int_t)expires_ms);
+        (json_int_t)expires_ms, "uid", (json_int_t)r->uid);
     if (!ticket)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a ticket");
     *ret = ticket;
@@ -187,10 +187,13 @@ enum esign_rc sign_ticket_make(struct site *s, const struct sign_request *r, jso
 
 /* An act of the peer that owns or shows the ticket. */
 static struct audit_act ticket_act(const char *action, const char *object, const char *application,
-                                   const char *terminal)
+                                   const char *terminal, int64_t uid)
 {
-    return (struct audit_act){
-        .action = action, .object = object, .application = application, .terminal = terminal};
+    return (struct audit_act){.action = action,
+                              .object = object,
+                              .actor = {.role = "peer", .uid = uid},
+                              .application = application,
+                              .terminal = terminal};
 }
 
 enum esign_rc sign_ticket_create(struct site *s, const json_t *ticket, int64_t deadline_at_ms,
@@ -208,7 +211,7 @@ enum esign_rc sign_ticket_create(struct site *s, const json_t *ticket, int64_t d
     site_put(&change, "ticket", id, (json_t *)(uintptr_t)ticket); /* the store only reads bodies */
     site_guard(&change, "ticket", id, -1);
     struct audit_act act = ticket_act("ticket.create", object, json_str(ticket, "application"),
-                                      json_str(ticket, "terminal"));
+                                      json_str(ticket, "terminal"), json_int(ticket, "uid", -1));
     act.new_value = new_value;
     return site_commit(s, &act, &change, deadline_at_ms, &receipt, f);
 }
@@ -234,8 +237,11 @@ static enum esign_rc ticket_end_check(const json_t *ticket, const struct sign_en
         return fault_field(f, ESIGN_E_REASON_REQUIRED, "reason", "say why; it is entered");
     if (end->application && (!owner || strcmp(owner, end->application) != 0))
         return fault_set(f, ESIGN_E_AUTHZ, "this ticket belongs to another application");
-    if (end->person && json_str(ticket, "signer") &&
-        strcmp(json_str(ticket, "signer"), end->person->user_id) != 0)
+    /* at a terminal whoever asked for the signature takes it back, others decline with components
+     */
+    if (!end->person && !end->application && json_int(ticket, "uid", -1) != end->uid)
+        return fault_set(f, ESIGN_E_AUTHZ, "this ticket was made by somebody else");
+    if (end->person && !authz_ticket_is_for(ticket, end->person->user_id))
         return fault_set(f, ESIGN_E_AUTHZ, "this ticket is for another signer");
     return ESIGN_OK;
 }
@@ -261,7 +267,7 @@ enum esign_rc sign_ticket_end(struct site *s, const char *id, const struct sign_
     (void)snprintf(action, sizeof(action), "ticket.%s", end->state);
     site_put(&change, "ticket", id, ticket);
     site_guard(&change, "ticket", id, seq);
-    struct audit_act act = ticket_act(action, object, end->application, end->terminal);
+    struct audit_act act = ticket_act(action, object, end->application, end->terminal, end->uid);
     act.reason = end->reason;
     if (end->person) {
         authn_settle_into(end->person, &change);
@@ -278,6 +284,7 @@ json_t *sign_ticket_view(struct site *s, const json_t *ticket)
     if (!view)
         return NULL;
     (void)json_object_del(view, "expires_ms"); /* "expires" says it for people */
+    (void)json_object_del(view, "uid");
     int failed = json_object_set_new(
         view, "state", json_string(authz_ticket_state(ticket, clock_now_ms(site_clock(s)))));
     if (store_get(site_store(s), "meaning", json_str(ticket, "meaning"), &meaning, NULL, NULL) ==

@@ -10,14 +10,16 @@
 #include "req.h"
 
 static atomic_int hashes_computed;
+static atomic_bool hash_is_down;
 
 enum esign_rc hash_verify(struct hash *h, const char *phc, const struct secret *s,
                           int64_t deadline_at_ms, bool *ret, struct fault *f)
 {
     (void)h;
     (void)deadline_at_ms;
-    (void)f;
     atomic_fetch_add(&hashes_computed, 1);
+    if (atomic_load(&hash_is_down))
+        return fault_reason(f, ESIGN_E_HSM, "worker", "esign-hash is down");
     *ret = phc && secret_equal(s, bytes_of_str(phc));
     return ESIGN_OK;
 }
@@ -83,12 +85,19 @@ static enum esign_rc claim(struct fixture *x, const char *user_id, const char *p
 {
     struct secret *secret = secret_new(bytes_of_str(password));
     struct authn_person person = {0};
-    const struct authn_claim c = {user_id, secret, "mes", NULL, 5, soon()};
+    const struct authn_claim c = {user_id, secret, "mes",
+                                  NULL,    5,      clock_mono_ms(clock_system()) + 5000};
     enum esign_rc rc = authn_components(x->store, NULL, &c, &person, f);
 
     if (rc == ESIGN_OK) {
         /* what every act does with its own commit */
-        put(x->store, "attempt", "S-1", json_incref(person.attempt));
+        json_t *entry = json_pack("{s:s, s:{s:s}, s:s, s:s}", "action", "test.act", "actor", "role",
+                                  "system", "object", "signer/S-1", "result", "OK");
+        struct store_change change = {.entry = entry};
+        struct store_receipt receipt;
+        authn_settle_into(&person, &change);
+        assert_int_equal(store_commit(x->store, &change, soon(), &receipt, f), ESIGN_OK);
+        json_decref(entry);
     }
     authn_person_done(&person);
     secret_free(secret);
@@ -188,6 +197,87 @@ static void test_authn_components__parallel_guesses__exactly_five_evaluated(void
     assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_E_SIGNER_STATE);
 }
 
+static void *guess_right(void *ctx)
+{
+    struct fault f;
+
+    return (void *)(uintptr_t)claim(ctx, "jdoe", "right password", &f);
+}
+
+static void test_authn_components__parallel_right_passwords__all_accepted(void **state)
+{
+    REQ("11.200(a)(1)");
+    struct fixture *x = *state;
+    pthread_t threads[16];
+
+    for (size_t i = 0; i < 16; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, guess_right, x), 0);
+    for (size_t i = 0; i < 16; i++) {
+        void *rc = NULL;
+        assert_int_equal(pthread_join(threads[i], &rc), 0);
+        assert_int_equal((uintptr_t)rc, ESIGN_OK);
+    }
+}
+
+static void test_authn_components__hash_service_down__right_passwords_lock_nobody(void **state)
+{
+    REQ("11.300(d)");
+    struct fixture *x = *state;
+    struct fault f;
+
+    atomic_store(&hash_is_down, true);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_E_HSM);
+    atomic_store(&hash_is_down, false);
+    assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_OK);
+}
+
+static void test_authn_recover__tries_cut_off_by_a_crash__count_as_failures(void **state)
+{
+    REQ("11.300(d)", "S8");
+    struct fixture *x = *state;
+    struct fault f;
+    size_t count = 0;
+    bool locked = false;
+    char slot[16];
+
+    for (int i = 0; i < 5; i++) {
+        (void)snprintf(slot, sizeof(slot), "S-1.%d", i);
+        put(x->store, "try", slot, json_pack("{s:s, s:s}", "signer_id", "S-1", "state", "taken"));
+    }
+    assert_int_equal(authn_recover(x->store, soon(), &count, &f), ESIGN_OK);
+    assert_int_equal(count, 5);
+    assert_int_equal(authn_is_locked(x->store, "S-1", 5, &locked, &f), ESIGN_OK);
+    assert_true(locked);
+    assert_int_equal(authn_recover(x->store, soon(), &count, &f), ESIGN_OK);
+    assert_int_equal(count, 0);
+}
+
+static void test_authn_components__locked_meanwhile__an_older_try_does_not_unlock(void **state)
+{
+    REQ("11.300(d)", "S8");
+    struct fixture *x = *state;
+    struct fault f;
+    struct secret *secret = secret_new(bytes_of_str("right password"));
+    struct authn_person person = {0};
+    const struct authn_claim c = {"jdoe", secret, "mes", NULL, 5, soon()};
+
+    assert_int_equal(authn_components(x->store, NULL, &c, &person, &f), ESIGN_OK);
+    put(x->store, "attempt", "S-1",
+        json_pack("{s:s, s:i}", "signer_id", "S-1", "failures", 5)); /* others fail meanwhile */
+    json_t *entry = json_pack("{s:s, s:{s:s}, s:s, s:s}", "action", "test.act", "actor", "role",
+                              "system", "object", "signer/S-1", "result", "OK");
+    struct store_change change = {.entry = entry};
+    struct store_receipt receipt;
+    authn_release_into(&person, &change);
+    assert_int_equal(store_commit(x->store, &change, soon(), &receipt, &f), ESIGN_OK);
+    assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_E_SIGNER_STATE);
+    assert_string_equal(f.reason, "locked");
+    json_decref(entry);
+    authn_person_done(&person);
+    secret_free(secret);
+}
+
 static void test_authn_components__revoked__told_only_after_right_components(void **state)
 {
     REQ("11.10(g)", "3.3");
@@ -236,6 +326,10 @@ int main(void)
         CASE(test_authn_components__five_failures__locked_even_for_the_right_password),
         CASE(test_authn_components__success__resets_the_counter),
         CASE(test_authn_components__parallel_guesses__exactly_five_evaluated),
+        CASE(test_authn_components__parallel_right_passwords__all_accepted),
+        CASE(test_authn_components__hash_service_down__right_passwords_lock_nobody),
+        CASE(test_authn_recover__tries_cut_off_by_a_crash__count_as_failures),
+        CASE(test_authn_components__locked_meanwhile__an_older_try_does_not_unlock),
         CASE(test_authn_components__revoked__told_only_after_right_components),
         CASE(test_authn_password_check__rules__as_policy_says),
     };
