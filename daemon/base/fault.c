@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistr.h>
 
 static const struct fault_row {
     const char *name, *text;
@@ -31,6 +32,18 @@ struct fault_parts {
     unsigned long cause;
 };
 
+/* Texts are cut by bytes and may come from outside: what is no whole character becomes '?'. */
+static void fault_clean(char *text)
+{
+    for (uint8_t *at = (uint8_t *)text; *at;) {
+        const uint8_t *bad = u8_check(at, strlen((const char *)at));
+        if (!bad)
+            return;
+        at += bad - at;
+        *at = '?';
+    }
+}
+
 static enum esign_rc fault_fill(struct fault *f, enum esign_rc rc, struct fault_parts parts,
                                 const char *fmt, va_list ap)
 {
@@ -42,6 +55,9 @@ static enum esign_rc fault_fill(struct fault *f, enum esign_rc rc, struct fault_
     if (parts.field)
         (void)snprintf(f->field, sizeof(f->field), "%s", parts.field);
     (void)vsnprintf(f->detail, sizeof(f->detail), fmt, ap);
+    fault_clean(f->reason);
+    fault_clean(f->field);
+    fault_clean(f->detail);
     return rc;
 }
 
