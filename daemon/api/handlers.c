@@ -96,7 +96,11 @@ enum esign_rc handler_list(const struct api_request *request, const struct handl
         .limit = (size_t)api_query_number(&request->query, "limit", HANDLER_LIST_DEFAULT)};
 
     (void)snprintf(page.last, sizeof(page.last), "%s", after ? after : "");
+    if (page.limit == 0)
+        return fault_field(f, ESIGN_E_PROTO, "limit", "the limit is 1 to %d", HANDLER_LIST_MAX);
     for (bool end = false; !end && !page.more;) {
+        if (clock_mono_ms(site_clock(handler_site(request))) >= request->deadline_at_ms)
+            return fault_set(f, ESIGN_E_DEADLINE, "the list is too long to be searched in time");
         CLEANUP(json_decref_p) json_t *rows = NULL;
         enum esign_rc rc =
             store_list(site_store(handler_site(request)), list->kind, list->member, list->value,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/handlers.h"
+#include "authn/caller.h"
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "verify/verify.h"
@@ -29,6 +30,24 @@ static enum esign_rc signatures_record_key(const char *type, const char *id,
     return ESIGN_OK;
 }
 
+/* Without the right "read" an application sees the signatures that it asked for: a lost reply can
+ * always be fetched again.  Source: requirements 3.6. */
+static bool signatures_own(const struct api_request *request, const json_t *row)
+{
+    const char *application = handler_application(request);
+    const char *owner = json_str(row, "envelope.application");
+
+    return application && owner && strcmp(owner, application) == 0;
+}
+
+static bool signatures_sees_all(const struct api_request *request, struct fault *f)
+{
+    const char *application = handler_application(request);
+
+    return !application || authn_caller_right(site_store(handler_site(request)), application,
+                                              "read", f) == ESIGN_OK;
+}
+
 HANDLER(handle_signature_list)
 {
     const char *type = api_query_text(&request->query, "record_type");
@@ -45,7 +64,8 @@ HANDLER(handle_signature_list)
                                           : signer ? "user_id"
                                                    : NULL,
                                 .value = type ? key : signer,
-                                .view = signatures_view};
+                                .view = signatures_view,
+                                .keep = signatures_sees_all(request, NULL) ? NULL : signatures_own};
     enum esign_rc rc = type ? signatures_record_key(type, id, key, f) : ESIGN_OK;
     return rc == ESIGN_OK ? handler_list(request, &list, reply, f) : rc;
 }
@@ -53,7 +73,16 @@ HANDLER(handle_signature_list)
 static enum esign_rc signatures_get(const struct api_request *request, json_t **ret,
                                     int64_t *ret_seq, struct fault *f)
 {
-    return store_get(site_store(handler_site(request)), "signature", request->id, ret, ret_seq, f);
+    CLEANUP(json_decref_p) json_t *row = NULL;
+    enum esign_rc rc =
+        store_get(site_store(handler_site(request)), "signature", request->id, &row, ret_seq, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    if (!signatures_own(request, row) && !signatures_sees_all(request, f))
+        return f->rc;
+    *ret = TAKE(row);
+    return ESIGN_OK;
 }
 
 HANDLER(handle_signature_get)

@@ -7,9 +7,27 @@
 
 enum { SIGNERS_HISTORY_MAX = 500 };
 
+/* Evidence of identity is shown at terminals only. */
+static json_t *signers_view_application(struct site *s, const json_t *signer)
+{
+    json_t *view = register_signer_view(s, signer);
+
+    if (view)
+        (void)json_object_del(view, "evidence"); /* absent: nothing to do */
+    return view;
+}
+
+static json_t *signers_view(const struct api_request *request, const json_t *signer)
+{
+    return handler_application(request) ? signers_view_application(handler_site(request), signer)
+                                        : register_signer_view(handler_site(request), signer);
+}
+
 HANDLER(handle_signer_list)
 {
-    static const struct handler_list list = {.kind = "signer", .view = register_signer_view};
+    const struct handler_list list = {
+        .kind = "signer",
+        .view = handler_application(request) ? signers_view_application : register_signer_view};
 
     return handler_list(request, &list, reply, f);
 }
@@ -42,7 +60,7 @@ HANDLER(handle_signer_get)
 
     if (rc != ESIGN_OK)
         return rc;
-    CLEANUP(json_decref_p) json_t *view = register_signer_view(s, signer);
+    CLEANUP(json_decref_p) json_t *view = signers_view(request, signer);
     if (!view)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
     rc = signers_add_certificate(s, signer, view, f);
@@ -159,7 +177,10 @@ HANDLER(handle_signer_history)
     if (rc != ESIGN_OK)
         return rc;
     (void)snprintf(object, sizeof(object), "signer/%s", json_str(signer, "signer_id"));
-    for (int64_t seq = 0; rc == ESIGN_OK && seq < store_size(site_store(s)); seq++)
+    for (int64_t seq = 0; rc == ESIGN_OK && seq < store_size(site_store(s)); seq++) {
         rc = signers_history_one(s, seq, object, items, f);
+        if (rc == ESIGN_OK && clock_mono_ms(site_clock(s)) >= request->deadline_at_ms)
+            rc = fault_set(f, ESIGN_E_DEADLINE, "the trail is too long to be searched in time");
+    }
     return rc == ESIGN_OK ? handler_reply(reply, 200, json_pack("{s:O}", "items", items), f) : rc;
 }

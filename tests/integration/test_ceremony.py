@@ -237,7 +237,11 @@ class Ceremony(unittest.TestCase):
         self.refused("E_AUTHZ", self.esignd.post, "/v1/tickets/%s/authorise" % ticket["ticket"], {
             "components": self.signer.components, "nonce": ticket["nonce"],
             "presented_hash": ticket["record"]["hash"]}, caller=viewer, reason="entry_app")
-        self.refused("E_AUTHZ", self.esignd.get, "/v1/signatures", caller=viewer, reason="read")
+        self.refused("E_AUTHZ", self.esignd.get, "/v1/audit/entries", caller=viewer, reason="read")
+        self.assertEqual(self.esignd.get("/v1/signatures", caller=viewer)["items"], [])
+        self.refused("E_AUTHZ", self.esignd.post, "/v1/tickets/%s/decline" % ticket["ticket"], {
+            "components": self.signer.components, "reason": "no right"}, caller=viewer,
+            reason="entry_app")
         self.refused("E_TERMINAL", self.esignd.get, "/v1/approvals", caller=viewer)
         mine = self.esignd.ticket(RECORD, "batch", "B-18", "1")
         self.refused("E_AUTHZ", self.esignd.get, "/v1/tickets/" + mine["ticket"], caller=viewer)
