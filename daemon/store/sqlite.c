@@ -94,6 +94,8 @@ struct bytes store_column(sqlite3_stmt *st, int column)
     return bytes_of(data, data ? (size_t)len : 0);
 }
 
+/* QPSG: without it every binding of a value that a partial index of the schema speaks of makes
+ * SQLite compile the statement again. */
 static enum esign_rc open_connection(const char *path, int flags, sqlite3 **ret, struct fault *f)
 {
     CLEANUP(sqlite3_close_p) sqlite3 *db = NULL;
@@ -106,6 +108,7 @@ static enum esign_rc open_connection(const char *path, int flags, sqlite3 **ret,
         return store_fault(db, "store: open", f);
     if (sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS) != SQLITE_OK ||
         sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK ||
+        sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL) != SQLITE_OK ||
         sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL) != SQLITE_OK ||
         sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL) != SQLITE_OK)
         return store_fault(db, "store: configure", f);
