@@ -6,24 +6,80 @@
 
 enum { LIST_MAX = 1000, LIST_SQL_MAX = 1024, LEAVES_MAX = 65536 };
 
+/* A row as it stands on disk, and the entry that tells of it. */
+struct read_row {
+    const char *kind, *id;
+    int64_t seq;
+    struct bytes body, entry, leaf;
+    bool entered; /* the entry exists */
+};
+
+static enum esign_rc check_read(const struct read_row *row, struct fault *f)
+{
+    if (!row->entered)
+        return fault_reason(f, ESIGN_E_AUDIT_UNAVAILABLE, "tampered",
+                            "audit entry %lld of row %s/%s is missing", (long long)row->seq,
+                            row->kind, row->id);
+    CLEANUP(json_decref_p) json_t *entry = NULL;
+    enum esign_rc rc = store_check_entry(row->entry, row->leaf, row->seq, &entry, f);
+    if (!rc)
+        rc = store_check_row(entry, row->kind, row->id, row->body, f);
+    return rc;
+}
+
 enum esign_rc store_read_row(sqlite3_stmt *st, const char *kind, json_t **ret, int64_t *ret_seq,
                              struct fault *f)
 {
     char id[STORE_ID_MAX + 1];
-    int64_t seq = sqlite3_column_int64(st, 1);
-    struct bytes body = store_column(st, 2);
     (void)snprintf(id, sizeof id, "%s", (const char *)sqlite3_column_text(st, 0)); /* checked */
-    if (sqlite3_column_type(st, 3) == SQLITE_NULL)
-        return fault_reason(f, ESIGN_E_AUDIT_UNAVAILABLE, "tampered",
-                            "audit entry %lld of row %s/%s is missing", (long long)seq, kind, id);
-    CLEANUP(json_decref_p) json_t *entry = NULL;
-    enum esign_rc rc = store_check_entry(store_column(st, 3), store_column(st, 4), seq, &entry, f);
+    const struct read_row row = {.kind = kind,
+                                 .id = id,
+                                 .seq = sqlite3_column_int64(st, 1),
+                                 .body = store_column(st, 2),
+                                 .entry = store_column(st, 3),
+                                 .leaf = store_column(st, 4),
+                                 .entered = sqlite3_column_type(st, 3) != SQLITE_NULL};
+    enum esign_rc rc = check_read(&row, f);
     if (!rc)
-        rc = store_check_row(entry, kind, id, body, f);
-    if (!rc)
-        rc = json_parse_object(body, ret, f);
+        rc = json_parse_object(row.body, ret, f);
     if (!rc && ret_seq)
-        *ret_seq = seq;
+        *ret_seq = row.seq;
+    return rc;
+}
+
+/* Check a row with its entry, which is read now: in the same snapshot, since r->get still stands on
+ * the row. */
+static enum esign_rc check_unknown(struct store_reader *r, struct read_row *row, struct fault *f)
+{
+    if (sqlite3_bind_int64(r->entry, 1, row->seq))
+        return store_fault(r->db, "store: read", f);
+    int step = sqlite3_step(r->entry);
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        return store_fault(r->db, "store: read", f);
+    row->entered = step == SQLITE_ROW;
+    row->entry = store_column(r->entry, 0);
+    enum esign_rc rc = check_read(row, f);
+    if (!rc)
+        store_known_put(&r->known, row->kind, row->id, row->seq, row->leaf, row->body);
+    return rc;
+}
+
+/* The row on which r->get stands (columns as in readers.c). */
+static enum esign_rc get_row(struct store_reader *r, const char *kind, const char *id, json_t **ret,
+                             int64_t *ret_seq, struct fault *f)
+{
+    struct read_row row = {.kind = kind,
+                           .id = id,
+                           .seq = sqlite3_column_int64(r->get, 0),
+                           .body = store_column(r->get, 1),
+                           .leaf = store_column(r->get, 2)};
+    enum esign_rc rc = ESIGN_OK;
+    if (!store_known_is(&r->known, kind, id, row.seq, row.leaf, row.body))
+        rc = check_unknown(r, &row, f);
+    if (!rc)
+        rc = json_parse_object(row.body, ret, f);
+    if (!rc && ret_seq)
+        *ret_seq = row.seq;
     return rc;
 }
 
@@ -35,7 +91,7 @@ enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_
         return store_fault(r->db, "store: read", f);
     switch (sqlite3_step(r->get)) {
     case SQLITE_ROW:
-        return store_read_row(r->get, kind, ret, ret_seq, f);
+        return get_row(r, kind, id, ret, ret_seq, f);
     case SQLITE_DONE:
         return fault_set(f, ESIGN_E_NOT_FOUND, "there is no %.32s/%.64s", kind, id);
     default:

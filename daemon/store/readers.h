@@ -1,6 +1,7 @@
 /* A few read-only connections, shared by all threads. */
 #pragma once
 
+#include "store/known.h"
 #include "store/sqlite.h"
 
 struct store_readers;
@@ -8,6 +9,7 @@ struct store_readers;
 struct store_reader {
     sqlite3 *db;
     sqlite3_stmt *get, *entry; /* prepared once; see readers.c */
+    struct store_known known;  /* of rows that were read by it */
     struct store_readers *home;
 };
 

@@ -152,6 +152,51 @@ static void test_store_get__row_edited__tampered(void **state)
     assert_null(body);
 }
 
+/* What a row's entry told is remembered after the first read; that must not hide an edit. */
+static void test_store_get__edited_after_it_was_read__tampered(void **state)
+{
+    REQ("11.10(e)", "design 7");
+    struct fixture *x = *state;
+    static const char *const edits[] = {
+        "UPDATE row SET body = '{\"value\":\"mine\"}' WHERE id = '000'",
+        "UPDATE row SET entry_seq = 0 WHERE id = '001'",
+        "UPDATE entry SET leaf = zeroblob(32) WHERE seq = 2",
+        "DELETE FROM entry WHERE seq = 3",
+    };
+    fixture_fill(x, 4);
+    for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
+        char id[8];
+        json_t *none = NULL;
+        (void)snprintf(id, sizeof id, "%03zu", i); /* fits */
+        for (int again = 0; again < 2; again++) {
+            CLEANUP(json_decref_p) json_t *body = NULL;
+            int64_t seq = -1;
+            assert_int_equal(store_get(x->store, "item", id, &body, &seq, &x->fault), ESIGN_OK);
+            assert_int_equal(seq, i);
+        }
+        fixture_sql(x, edits[i]);
+        assert_int_not_equal(store_get(x->store, "item", id, &none, NULL, &x->fault), ESIGN_OK);
+        assert_string_equal(x->fault.reason, "tampered");
+        assert_null(none);
+    }
+}
+
+static void test_store_get__written_after_it_was_read__newest(void **state)
+{
+    REQ("design 7");
+    struct fixture *x = *state;
+    for (int i = 0; i < 3; i++) {
+        CLEANUP(json_decref_p) json_t *body = NULL;
+        int64_t seq = -1;
+        char value[8];
+        (void)snprintf(value, sizeof value, "%d", i); /* fits */
+        assert_int_equal(fixture_commit(x, "item", "a", value, -2, NULL), ESIGN_OK);
+        assert_int_equal(store_get(x->store, "item", "a", &body, &seq, &x->fault), ESIGN_OK);
+        assert_int_equal(seq, i);
+        assert_string_equal(json_str(body, "value"), value);
+    }
+}
+
 static void test_store_get__entry_edited__trail_is_tampered(void **state)
 {
     REQ("11.10(e)", "design 7");
@@ -358,6 +403,8 @@ int main(void)
         CASE(test_store_commit__deadline_passed__not_written),
         CASE(test_store_commit__clock_steps_back__time_does_not),
         CASE(test_store_get__row_edited__tampered),
+        CASE(test_store_get__edited_after_it_was_read__tampered),
+        CASE(test_store_get__written_after_it_was_read__newest),
         CASE(test_store_get__entry_edited__trail_is_tampered),
         CASE(test_store_list__by_member__in_order_of_id_and_in_pages),
         CASE(test_store_list__unchecked_words__refused),
