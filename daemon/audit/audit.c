@@ -110,23 +110,27 @@ static enum esign_rc newest_checkpoint(struct audit *a, struct buf *note, struct
     return rc;
 }
 
-/* The note of head: the kept one if it is of this size and key, else a new one, then kept. */
+/* The note of head: the kept one if it is of this size and key, else a new one. */
 static enum esign_rc make_note(struct audit *a, const struct audit_head *head,
-                               const struct audit_signer *signer, struct buf *note, struct fault *f)
+                               const struct audit_signer *signer, struct buf *note, bool *ret_kept,
+                               struct fault *f)
 {
     struct audit_head kept = {0};
     enum esign_rc rc = newest_checkpoint(a, note, &kept, f);
     if (rc && rc != ESIGN_E_NOT_FOUND)
         return rc;
-    if (!rc && kept.size == head->size &&
-        !audit_open_checkpoint(buf_bytes(note), a->origin, signer->spki, &kept, NULL))
+    *ret_kept = !rc && kept.size == head->size &&
+                !audit_open_checkpoint(buf_bytes(note), a->origin, signer->spki, &kept, NULL);
+    if (*ret_kept)
         return ESIGN_OK;
     buf_clear(note);
-    rc = audit_sign_checkpoint(a->origin, head, signer, note, f);
-    if (rc)
-        return rc;
+    return audit_sign_checkpoint(a->origin, head, signer, note, f);
+}
+
+static enum esign_rc keep_note(struct audit *a, int64_t size, struct buf *note, struct fault *f)
+{
     const char *text = buf_str(note);
-    return text ? store_put_checkpoint(a->store, head->size, text, f)
+    return text ? store_put_checkpoint(a->store, size, text, f)
                 : fault_set(f, ESIGN_E_INTERNAL, "out of memory");
 }
 
@@ -135,11 +139,20 @@ enum esign_rc audit_checkpoint(struct audit *a, const struct audit_signer *signe
 {
     CLEANUP(buf_done) struct buf note = buf_new(AUDIT_NOTE_MAX);
     struct audit_head head;
+    bool kept = false;
     enum esign_rc rc = audit_head(a, &head, f);
     if (!rc)
-        rc = make_note(a, &head, signer, &note, f);
-    if (!rc && anchor_path)
+        rc = make_note(a, &head, signer, &note, &kept, f);
+    if (rc)
+        return rc;
+    /* The anchor first: a kept checkpoint without an anchor file is what a removed file looks like,
+     * and a crash must not leave that.  Without an anchor it is kept all the same, for proofs. */
+    if (anchor_path)
         rc = audit_append_anchor(anchor_path, buf_bytes(&note), f);
+    if (!kept) {
+        enum esign_rc put = keep_note(a, head.size, &note, rc ? NULL : f);
+        rc = rc ? rc : put;
+    }
     if (rc || !ret_note)
         return rc;
     buf_put(ret_note, buf_bytes(&note));

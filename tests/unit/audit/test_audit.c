@@ -279,6 +279,26 @@ static void test_audit_verify__anchor_file_gone__told(void **state)
     assert_int_equal(verify(t).bad_seq, -1);
 }
 
+static void test_audit_checkpoint__anchor_not_writable__kept_and_told(void **state)
+{
+    REQ("11.10(e)", "design 7");
+    struct trail *t = *state;
+    CLEANUP(buf_done) struct buf note = buf_new(4096);
+    int64_t size = 0;
+    assert_int_equal(
+        audit_checkpoint(t->audit, &t->key.signer, "/nonexistent/anchor", NULL, &t->fault),
+        ESIGN_E_AUDIT_UNAVAILABLE);
+    assert_non_null(strstr(t->fault.detail, "/nonexistent/anchor"));
+    assert_int_equal(store_checkpoint(t->x->store, &note, &size, &t->fault), ESIGN_OK);
+    assert_int_equal(size, 20);
+    /* Signed once, and anchored as soon as that is possible. */
+    int count = t->key.signed_count;
+    assert_int_equal(audit_checkpoint(t->audit, &t->key.signer, t->anchor, NULL, &t->fault),
+                     ESIGN_OK);
+    assert_int_equal(t->key.signed_count, count);
+    assert_int_equal(verify(t).bad_seq, -1);
+}
+
 static void test_store_open__newest_entries_edited__refused(void **state)
 {
     REQ("11.10(e)", "design 7");
@@ -381,6 +401,7 @@ int main(void)
         CASE(test_audit_verify__whole_tail_cut_with_rows__anchor_tells),
         CASE(test_audit_verify__kept_checkpoint_forged__told),
         CASE(test_audit_verify__anchor_file_gone__told),
+        CASE(test_audit_checkpoint__anchor_not_writable__kept_and_told),
         CASE(test_store_open__newest_entries_edited__refused),
         CASE(test_audit_checkpoint__nothing_new__same_note_not_signed_again),
         CASE(test_audit_proof__each_covered_entry__checks_offline),
