@@ -272,8 +272,9 @@ class Recovery:
         self.start()
 
     def start(self):
+        # what it logs of each recovery is of no interest
         self.process = subprocess.Popen([self.program], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def end(self):
         """Exit code of the process, which reads that there is nothing more to do."""

@@ -103,6 +103,16 @@ class Site:
             raise AssertionError("the log does not give the files: %s" % sorted(
                 name for name in {**kept, **after} if kept.get(name) != after.get(name)))
 
+    def found(self):
+        """All that leads to a first signature, from an empty store."""
+        self.esignd.terminal = esigntest.terminal_caller()
+        self.esignd.application = esigntest.application_caller()
+        self.esignd.init()
+        if esigntest.ROOT:
+            self.esignd.add_application("mes", self.esignd.application.uid)
+        self.signers = [self.esignd.enrol("signer0")]
+        self.sign_one()
+
     def sign_one(self):
         """A ticket, then its signature: both are acknowledged."""
         ticket = self.esignd.ticket(b"record", "batch", "P-%d" % self.logs, "1")
@@ -144,11 +154,11 @@ class PowerLoss(unittest.TestCase):
         cls.site = Site(IN_FLIGHT)
         cls.addClassCleanup(cls.site.close)
 
-    def assert_signatures(self, check, count):
+    def assert_signatures(self, check, count, site=None):
         self.assertEqual(check.final["rc"], "OK", check.final)
         self.assertEqual(check.final["found"], len(check.final["entries"]))
         told = power.Told()
-        for event in self.site.events:
+        for event in (site or self.site).events:
             told.do(event)
         self.assertEqual(len(told.signatures), count)
         self.assertEqual(len(told.intents_of(check.final["intent"])), count)
@@ -182,6 +192,16 @@ class PowerLoss(unittest.TestCase):
         again.run()
         tell("recovery of %d open intents" % count, self.site, again)
         self.assertEqual(again.findings, [])
+
+    @req("11.10(e)", "11.10(c)", "design 7", "design 10")
+    def test_power_cut__every_point_of_a_founding__nothing_acknowledged_is_lost(self):
+        site = Site(0, founded=False)
+        self.addCleanup(site.close)
+        check = site.log(site.found)
+        self.assert_signatures(check, 1, site)
+        check.run()
+        tell("from an empty store", site, check)
+        self.assertEqual(check.findings, [])
 
     @req("design 10")
     def test_power_cut__a_store_that_does_not_sync__is_found_out(self):
