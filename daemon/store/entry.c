@@ -218,6 +218,14 @@ enum esign_rc store_check_entry(struct bytes entry, struct bytes leaf, int64_t s
     return ESIGN_OK;
 }
 
+static enum esign_rc row_tampered(const char *key, const char *what, struct fault *f)
+{
+    enum esign_rc rc = fault_field(f, ESIGN_E_CRED_STATE, key, "row %s %s", key, what);
+    if (f)
+        (void)snprintf(f->reason, sizeof f->reason, "tampered"); /* fits */
+    return rc;
+}
+
 enum esign_rc store_check_row(const json_t *entry, const char *kind, const char *id,
                               struct bytes body, struct fault *f)
 {
@@ -230,9 +238,12 @@ enum esign_rc store_check_row(const json_t *entry, const char *kind, const char 
     encode_hex(bytes_of(hash, sizeof hash), hex);
     if (expected && strcmp(expected, hex) == 0)
         return ESIGN_OK;
-    enum esign_rc rc = fault_field(f, ESIGN_E_CRED_STATE, key,
-                                   "row %s is not the one that the audit trail tells of", key);
-    if (f)
-        (void)snprintf(f->reason, sizeof f->reason, "tampered"); /* fits */
-    return rc;
+    return row_tampered(key, "is not the one that the audit trail tells of", f);
+}
+
+enum esign_rc store_row_is_old(const char *kind, const char *id, struct fault *f)
+{
+    char key[STORE_KEY_SIZE];
+    store_row_key(kind, id, key);
+    return row_tampered(key, "is missing or older than the audit trail tells", f);
 }

@@ -47,6 +47,10 @@ enum esign_rc store_check_entry(struct bytes entry, struct bytes leaf, int64_t s
 enum esign_rc store_check_row(const json_t *entry, const char *kind, const char *id,
                               struct bytes body, struct fault *f) MUST_CHECK;
 
+/* The refusal of a row that is older than the trail tells, or gone: ESIGN_E_CRED_STATE reason
+ * "tampered". */
+enum esign_rc store_row_is_old(const char *kind, const char *id, struct fault *f);
+
 /* Whether kind is [a-z-]+ of at most STORE_KIND_MAX bytes. */
 enum { STORE_KIND_MAX = 32, STORE_ID_MAX = 64, STORE_ROW_MAX = 1048576 };
 bool store_is_kind(const char *kind);

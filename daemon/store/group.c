@@ -24,10 +24,10 @@ static const char *const SQL[STORE_STATEMENT_COUNT] = {
 };
 
 enum esign_rc store_group_init(struct store_group *g, const char *path, sqlite3 *db,
-                               const struct clock *clock, const struct store_head *head,
-                               struct fault *f)
+                               const struct clock *clock, struct store_newest *newest,
+                               const struct store_head *head, struct fault *f)
 {
-    *g = (struct store_group){.db = db, .clock = clock, .head = *head};
+    *g = (struct store_group){.db = db, .clock = clock, .newest = newest, .head = *head};
     enum esign_rc rc = ESIGN_OK;
     if (asprintf(&g->reserve_path, "%s.reserve", path) < 0) {
         g->reserve_path = NULL; /* undefined after a failure */
@@ -77,8 +77,12 @@ static enum esign_rc check_guard(struct store_group *g, const struct store_guard
     if (step != SQLITE_ROW && step != SQLITE_DONE)
         rc = store_fault(g->db, "guard", f);
     (void)sqlite3_reset(st); /* repeats the failure of the step */
-    if (rc || seq == guard->seq)
+    if (rc)
         return rc;
+    if (seq < store_newest_get(g->newest, guard->kind, guard->id))
+        return store_row_is_old(guard->kind, guard->id, f);
+    if (seq == guard->seq)
+        return ESIGN_OK;
     char key[STORE_KEY_SIZE];
     store_row_key(guard->kind, guard->id, key);
     rc = fault_field(f, ESIGN_E_CONFLICT, key, "%s has changed since it was read", key);
@@ -219,11 +223,26 @@ static bool commit_failure_is_clean(unsigned long code)
            code == SQLITE_IOERR_WRITE;
 }
 
+/* What is on disk now is what readers must find. */
+static void tell_newest(struct store_group *g, struct store_job *const *jobs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct store_change *change = jobs[i]->change;
+        for (size_t k = 0; change && !jobs[i]->rc && k < change->row_count; k++) {
+            char key[STORE_KEY_SIZE];
+            store_row_key(change->rows[k].kind, change->rows[k].id, key);
+            store_newest_put(g->newest, key, jobs[i]->receipt.seq);
+        }
+    }
+}
+
 static enum esign_rc run_transaction(struct store_group *g, struct store_job *const *jobs,
                                      size_t count, struct fault *f)
 {
     struct store_head head = g->head;
-    enum esign_rc rc = run(g, STORE_BEGIN, f);
+    enum esign_rc rc = store_newest_reserve(g->newest, count * STORE_ROWS_MAX, f);
+    if (!rc)
+        rc = run(g, STORE_BEGIN, f);
     if (rc)
         return rc;
     for (size_t i = 0; !rc && i < count; i++)
@@ -232,11 +251,13 @@ static enum esign_rc run_transaction(struct store_group *g, struct store_job *co
         rc = run(g, STORE_COMMIT, f);
         g->broken = rc && !commit_failure_is_clean(f->cause);
     }
-    if (rc)
+    if (rc) {
         abandon(g);
-    else
-        g->head = head;
-    return rc;
+        return rc;
+    }
+    g->head = head;
+    tell_newest(g, jobs, count);
+    return ESIGN_OK;
 }
 
 /* Give the reserve up for one entry that tells why nothing more is written. */

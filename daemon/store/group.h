@@ -33,16 +33,17 @@ struct store_group {
     sqlite3 *db;
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
     const struct clock *clock;
-    struct store_head head; /* of what is on disk */
-    char *reserve_path;     /* owned */
-    bool full;              /* the reserve is used up: nothing is written until it is there again */
-    bool broken;            /* a commit failed in a way that leaves open what is on disk */
+    struct store_newest *newest; /* borrowed; told of what is on disk */
+    struct store_head head;      /* of what is on disk */
+    char *reserve_path;          /* owned */
+    bool full;   /* the reserve is used up: nothing is written until it is there again */
+    bool broken; /* a commit failed in a way that leaves open what is on disk */
 };
 
 /* path: the store's; db: taken over also on failure.  ret: store_group_done. */
 enum esign_rc store_group_init(struct store_group *g, const char *path, sqlite3 *db,
-                               const struct clock *clock, const struct store_head *head,
-                               struct fault *f) MUST_CHECK;
+                               const struct clock *clock, struct store_newest *newest,
+                               const struct store_head *head, struct fault *f) MUST_CHECK;
 void store_group_done(struct store_group *g);
 
 /* Run the jobs in order; each has its rc and fault afterwards.  The head moves only if the

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-enum { LIST_MAX = 1000, LIST_SQL_MAX = 1024, LEAVES_MAX = 65536 };
+/* Rows of kinds up to COUNTED_MAX are counted when they are listed. */
+enum { COUNTED_MAX = 4096, LIST_MAX = 1000, LIST_SQL_MAX = 1024, LEAVES_MAX = 65536 };
 
 /* A row as it stands on disk, and the entry that tells of it. */
 struct read_row {
@@ -86,13 +87,20 @@ static enum esign_rc get_row(struct store_reader *r, const char *kind, const cha
 enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_t **ret,
                         int64_t *ret_seq, struct fault *f)
 {
+    if (!store_is_kind(kind) || !text_is_id(id, STORE_ID_MAX)) /* then no row has that name */
+        return fault_set(f, ESIGN_E_NOT_FOUND, "there is no %.32s/%.64s", kind, id);
+    int64_t newest = store_newest_get(s->newest, kind, id); /* before the disk: that only grows */
     CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
     if (store_bind_text(r->get, 1, kind) || store_bind_text(r->get, 2, id))
         return store_fault(r->db, "store: read", f);
     switch (sqlite3_step(r->get)) {
     case SQLITE_ROW:
+        if (sqlite3_column_int64(r->get, 0) < newest)
+            return store_row_is_old(kind, id, f);
         return get_row(r, kind, id, ret, ret_seq, f);
     case SQLITE_DONE:
+        if (newest >= 0)
+            return store_row_is_old(kind, id, f);
         return fault_set(f, ESIGN_E_NOT_FOUND, "there is no %.32s/%.64s", kind, id);
     default:
         return store_fault(r->db, "store: read", f);
@@ -128,15 +136,39 @@ static enum esign_rc prepare_list(sqlite3 *db, const char *kind, const char *mem
     return text ? store_prepare(db, text, ret, f) : fault_set(f, ESIGN_E_INTERNAL, "out of memory");
 }
 
-static enum esign_rc append_item(sqlite3_stmt *st, const char *kind, json_t *items, struct fault *f)
+/* What the trail told of a kind before the disk was read: both only grow. */
+struct told {
+    struct store_newest *newest;
+    const char *kind;
+    int64_t size;
+};
+
+/* Whether rows of the kind are gone. */
+static enum esign_rc check_count(const struct told *t, sqlite3 *db, struct fault *f)
+{
+    bool missing = false;
+    int64_t at_least = store_newest_count(t->newest, t->kind, &missing);
+    int64_t count = at_least;
+    enum esign_rc rc = at_least > COUNTED_MAX ? ESIGN_OK : store_count_rows(db, t->kind, &count, f);
+    if (rc || (!missing && count >= at_least))
+        return rc;
+    return fault_reason(f, ESIGN_E_CRED_STATE, "tampered",
+                        "rows of %s that the audit trail tells of are missing", t->kind);
+}
+
+static enum esign_rc append_item(sqlite3_stmt *st, const struct told *t, json_t *items,
+                                 struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *body = NULL;
     int64_t seq = 0;
-    enum esign_rc rc = store_read_row(st, kind, &body, &seq, f);
+    enum esign_rc rc = store_read_row(st, t->kind, &body, &seq, f);
     if (rc)
         return rc;
-    json_t *item = json_pack("{s:s, s:I, s:O}", "id", (const char *)sqlite3_column_text(st, 0),
-                             "seq", (json_int_t)seq, "body", body);
+    const char *id = (const char *)sqlite3_column_text(st, 0);
+    int64_t newest = store_newest_get(t->newest, t->kind, id);
+    if (seq < newest && newest < t->size) /* not by a commit since then */
+        return store_row_is_old(t->kind, id, f);
+    json_t *item = json_pack("{s:s, s:I, s:O}", "id", id, "seq", (json_int_t)seq, "body", body);
     if (json_array_append_new(items, item) != 0)
         return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
     return ESIGN_OK;
@@ -146,9 +178,12 @@ enum esign_rc store_list(struct store *s, const char *kind, const char *member, 
                          const char *after, size_t limit, json_t **ret, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *items = json_array();
+    const struct told told = {s->newest, kind, store_size(s)};
     CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
     CLEANUP(sqlite3_finalize_p) sqlite3_stmt *st = NULL;
     enum esign_rc rc = prepare_list(r->db, kind, member, &st, f);
+    if (!rc)
+        rc = check_count(&told, r->db, f);
     if (rc)
         return rc;
     if (!items)
@@ -159,7 +194,7 @@ enum esign_rc store_list(struct store *s, const char *kind, const char *member, 
         return store_fault(r->db, "store: list", f);
     int step;
     while ((step = sqlite3_step(st)) == SQLITE_ROW) {
-        rc = append_item(st, kind, items, f);
+        rc = append_item(st, &told, items, f);
         if (rc)
             return rc;
     }

@@ -77,6 +77,14 @@ enum esign_rc store_query_int(sqlite3 *db, const char *sql, int64_t fallback, in
     return ESIGN_OK;
 }
 
+enum esign_rc store_count_rows(sqlite3 *db, const char *kind, int64_t *ret, struct fault *f)
+{
+    char sql[128];
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM row WHERE kind = '%.64s'",
+                   kind); /* fits */
+    return store_query_int(db, sql, 0, ret, f);
+}
+
 int store_bind_text(sqlite3_stmt *st, int index, const char *text)
 {
     return sqlite3_bind_text(st, index, text, -1, SQLITE_STATIC);

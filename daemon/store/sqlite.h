@@ -32,6 +32,10 @@ enum esign_rc store_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret,
 enum esign_rc store_query_int(sqlite3 *db, const char *sql, int64_t fallback, int64_t *ret,
                               struct fault *f) MUST_CHECK;
 
+/* How many rows of a kind (a checked word) there are; by an index where the schema has one. */
+enum esign_rc store_count_rows(sqlite3 *db, const char *kind, int64_t *ret,
+                               struct fault *f) MUST_CHECK;
+
 /* Bind text or a blob that lives until the statement is reset. */
 int store_bind_text(sqlite3_stmt *st, int index, const char *text);
 int store_bind_blob(sqlite3_stmt *st, int index, struct bytes bytes);

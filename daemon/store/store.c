@@ -93,11 +93,15 @@ static enum esign_rc open_parts(struct store *s, const char *path, struct fault 
     if (!rc)
         rc = read_head(db, &head, f);
     if (!rc)
+        rc = store_newest_open(&s->newest, f);
+    if (!rc)
+        rc = store_newest_read(s->newest, db, head.size, f);
+    if (!rc)
         rc = store_readers_open(path, &s->readers, f);
     if (!rc)
         rc = check_tail(s, head.size, f);
     if (!rc)
-        rc = store_writer_start(path, TAKE(db), s->clock, &head, &s->writer, f);
+        rc = store_writer_start(path, TAKE(db), s->clock, s->newest, &head, &s->writer, f);
     return rc;
 }
 
@@ -128,6 +132,7 @@ void store_close(struct store *s)
      * the writer may do that. */
     store_readers_close(s->readers);
     store_writer_stop(s->writer);
+    store_newest_close(s->newest);
     close_p(&s->lock_fd);
     free(s);
 }

@@ -43,14 +43,16 @@ struct store_receipt {
 
 /* Open or create the store and start its writer.  One process at a time: ESIGN_E_CONFLICT if
  * another has it.  clock: borrowed for the store's life.  ESIGN_E_AUDIT_UNAVAILABLE: not readable,
- * newer schema, or the newest entries do not fit the rows. */
+ * newer schema, an entry does not fit its leaf, or the newest entries do not fit the rows.  Reads
+ * the whole trail once. */
 enum esign_rc store_open(const char *path, const struct clock *clock, struct store **ret,
                          struct fault *f) MUST_CHECK;
 void store_close(struct store *s); /* finishes what was accepted */
 
 /* Write entry and rows; ret may be NULL; returns when they are on disk.  Group commit with what
  * else is waiting. ESIGN_E_CONFLICT (reason "generation", field kind/id): a guard has moved,
- * nothing written; ESIGN_E_AUDIT_UNAVAILABLE (reason "full": no room on the disk): not written;
+ * nothing written; ESIGN_E_CRED_STATE reason "tampered": a guarded row as in store_get, not
+ * written; ESIGN_E_AUDIT_UNAVAILABLE (reason "full": no room on the disk): not written;
  * ESIGN_E_DEADLINE: not written (once the writer has taken the change it is waited for);
  * ESIGN_E_CLOCK: the clock is more than a minute behind the newest entry, not written;
  * ESIGN_E_TOO_LARGE, ESIGN_E_PROTO, ESIGN_E_INTERNAL: the change can't be an entry and rows. */
@@ -59,13 +61,15 @@ enum esign_rc store_commit(struct store *s, const struct store_change *change,
                            struct fault *f) MUST_CHECK;
 
 /* Read one row.  ret_seq: its generation, may be NULL.  ESIGN_E_NOT_FOUND; ESIGN_E_CRED_STATE
- * reason "tampered": the row is not the one that its entry tells of.  ret: owned by the caller. */
+ * reason "tampered": the row is not the one that its entry tells of, older than the trail tells, or
+ * gone.  ret: owned by the caller. */
 enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_t **ret,
                         int64_t *ret_seq, struct fault *f) MUST_CHECK;
 
 /* Rows of a kind whose member (a top-level string) equals value; member NULL: all.  In order of id,
  * after the id `after` (NULL: from the first), at most limit.  ret: JSON array of
- * {"id":…,"seq":…,"body":{…}}, owned by the caller.  Tampered as in store_get. */
+ * {"id":…,"seq":…,"body":{…}}, owned by the caller.  Tampered as in store_get; rows that are gone
+ * are known as long as the kind has few, and from the opening of the store on. */
 enum esign_rc store_list(struct store *s, const char *kind, const char *member, const char *value,
                          const char *after, size_t limit, json_t **ret, struct fault *f) MUST_CHECK;
 

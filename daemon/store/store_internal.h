@@ -10,6 +10,7 @@ struct store {
     int lock_fd;
     struct store_writer *writer;
     struct store_readers *readers;
+    struct store_newest *newest;
 };
 
 /* The row on which st stands (columns as in readers.c), checked against its entry.  ret: the body,

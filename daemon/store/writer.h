@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/entry.h"
+#include "store/newest.h"
 #include "store/sqlite.h"
 
 struct store_writer;
@@ -13,10 +14,10 @@ struct store_head {
 };
 
 /* Start the thread.  path: the store's; db: taken over, closed by store_writer_stop (or here on
- * failure); clock: borrowed. */
+ * failure); clock, newest: borrowed. */
 enum esign_rc store_writer_start(const char *path, sqlite3 *db, const struct clock *clock,
-                                 const struct store_head *head, struct store_writer **ret,
-                                 struct fault *f) MUST_CHECK;
+                                 struct store_newest *newest, const struct store_head *head,
+                                 struct store_writer **ret, struct fault *f) MUST_CHECK;
 void store_writer_stop(struct store_writer *w); /* finishes what was accepted; NULL is allowed */
 
 /* Number of entries on disk. */

@@ -217,6 +217,105 @@ static void test_store_get__entry_edited__trail_is_tampered(void **state)
     assert_int_equal(store_entry(x->store, 2, &bytes, &x->fault), ESIGN_E_NOT_FOUND);
 }
 
+/* An old row with its old sequence fits its old entry. */
+static void check_rolled_back(struct fixture *x)
+{
+    json_t *body = NULL;
+    assert_int_equal(store_get(x->store, "item", "000", &body, NULL, &x->fault),
+                     ESIGN_E_CRED_STATE);
+    assert_string_equal(x->fault.reason, "tampered");
+    assert_string_equal(x->fault.field, "item/000");
+    assert_int_equal(store_list(x->store, "item", NULL, NULL, NULL, 1, &body, &x->fault),
+                     ESIGN_E_CRED_STATE);
+    assert_null(body);
+    assert_int_equal(fixture_commit(x, "item", "000", "third", 0, NULL), ESIGN_E_CRED_STATE);
+}
+
+static void check_deleted(struct fixture *x)
+{
+    json_t *body = NULL;
+    assert_int_equal(store_get(x->store, "item", "001", &body, NULL, &x->fault),
+                     ESIGN_E_CRED_STATE);
+    assert_string_equal(x->fault.reason, "tampered");
+    assert_int_equal(store_list(x->store, "item", "value", "first", "100", 10, &body, &x->fault),
+                     ESIGN_E_CRED_STATE);
+    assert_string_equal(x->fault.reason, "tampered");
+    assert_null(body);
+    assert_int_equal(fixture_commit(x, "item", "001", "again", -1, NULL), ESIGN_E_CRED_STATE);
+}
+
+static void test_store_get__row_put_back__tampered(void **state)
+{
+    REQ("11.10(e)", "11.10(a)", "design 7");
+    struct fixture *x = *state;
+    assert_int_equal(fixture_commit(x, "item", "000", "first", -2, NULL), ESIGN_OK);
+    fixture_sql(x, "CREATE TABLE kept AS SELECT * FROM row");
+    assert_int_equal(fixture_commit(x, "item", "000", "second", 0, NULL), ESIGN_OK);
+    fixture_sql(x, "INSERT OR REPLACE INTO row SELECT * FROM kept");
+    check_rolled_back(x);
+}
+
+static void test_store_get__row_deleted__tampered(void **state)
+{
+    REQ("11.10(e)", "design 7");
+    struct fixture *x = *state;
+    fixture_fill(x, 3);
+    fixture_sql(x, "DELETE FROM row WHERE id = '001'");
+    check_deleted(x);
+}
+
+static void test_store_open__rows_changed_while_closed__tampered(void **state)
+{
+    REQ("11.10(e)", "11.10(a)", "design 7");
+    struct fixture *x = *state;
+    fixture_fill(x, 2);
+    fixture_sql(x, "CREATE TABLE kept AS SELECT * FROM row");
+    assert_int_equal(fixture_commit(x, "item", "000", "second", 0, NULL), ESIGN_OK);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(fixture_commit(x, "other", "a", "b", -2, NULL), ESIGN_OK);
+    fixture_close(x);
+    fixture_sql(x, "INSERT OR REPLACE INTO row SELECT * FROM kept");
+    fixture_open(x);
+    check_rolled_back(x);
+    fixture_close(x);
+    fixture_sql(x, "DELETE FROM row WHERE kind = 'item'");
+    fixture_open(x);
+    check_deleted(x);
+    json_t *body = NULL;
+    assert_int_equal(store_get(x->store, "other", "a", &body, NULL, &x->fault), ESIGN_OK);
+    json_decref(body);
+}
+
+static void test_store_open__old_entry_changed__refused(void **state)
+{
+    REQ("11.10(e)", "design 7");
+    struct fixture *x = *state;
+    static const char *const edits[][2] = {
+        {"UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), 'item/', 'iten/') AS BLOB) "
+         "WHERE seq = 1",
+         "UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), 'iten/', 'item/') AS BLOB) "
+         "WHERE seq = 1"},
+        {"UPDATE entry SET seq = 1000000 WHERE seq = 1",
+         "UPDATE entry SET seq = 1 WHERE seq = 1000000"},
+        {"UPDATE entry SET leaf = zeroblob(32) WHERE seq = 1", NULL},
+    };
+    fixture_fill(x, 2);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(fixture_commit(x, "other", "a", "b", -2, NULL), ESIGN_OK);
+    for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
+        struct store *store = NULL;
+        fixture_close(x);
+        fixture_sql(x, edits[i][0]);
+        assert_int_equal(store_open(x->path, &x->clock, &store, &x->fault),
+                         ESIGN_E_AUDIT_UNAVAILABLE);
+        assert_string_equal(x->fault.reason, "tampered");
+        if (!edits[i][1])
+            return;
+        fixture_sql(x, edits[i][1]);
+        fixture_open(x);
+    }
+}
+
 static void commit_body(struct fixture *x, const char *kind, const char *id, json_t *body)
 {
     CLEANUP(json_decref_p) json_t *entry = fixture_entry(id);
@@ -406,6 +505,10 @@ int main(void)
         CASE(test_store_get__edited_after_it_was_read__tampered),
         CASE(test_store_get__written_after_it_was_read__newest),
         CASE(test_store_get__entry_edited__trail_is_tampered),
+        CASE(test_store_get__row_put_back__tampered),
+        CASE(test_store_get__row_deleted__tampered),
+        CASE(test_store_open__rows_changed_while_closed__tampered),
+        CASE(test_store_open__old_entry_changed__refused),
         CASE(test_store_list__by_member__in_order_of_id_and_in_pages),
         CASE(test_store_list__unchecked_words__refused),
         CASE(test_store_open__second_opener__conflict),

@@ -1,0 +1,70 @@
+"""What somebody with write access to the store's file can't do: bring old rows back, delete rows."""
+
+import glob
+import os
+import sqlite3
+import unittest
+
+import esigntest
+from esigntest import Instance, Refused, req
+
+RECORD = b"the record that is signed here"
+BEHIND = 300  # entries, so that the change is older than what is looked at in depth at the start
+
+
+class Rows(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.esignd = Instance().ready()
+        cls.addClassCleanup(cls.esignd.close)
+        cls.store = glob.glob(os.path.join(cls.esignd.root, "**", "store.db"), recursive=True)[0]
+
+    def sql(self, text, *values):
+        """SQL on the file, past the daemon; files that SQLite makes get the store's owner."""
+        database = sqlite3.connect(self.store)
+        rows = database.execute(text, values).fetchall()
+        database.commit()
+        database.close()
+        owner = os.stat(os.path.dirname(self.store))
+        for path in glob.glob(self.store + "*"):
+            if esigntest.ROOT:
+                os.chown(path, owner.st_uid, owner.st_gid)
+        return rows
+
+    def row(self, signer):
+        return self.sql("SELECT body, entry_seq FROM row WHERE kind = 'signer' AND id = ?",
+                        signer.signer_id)[0]
+
+    def revoke(self, signer):
+        self.esignd.post("/v1/signers/%s/revoke" % signer.user_id, {
+            "components": self.esignd.officers[0].components, "reason": "left the company"})
+
+    def verdict(self, signature, name):
+        reply = self.esignd.validate(signature, RECORD, "batch", name, "1")
+        return reply["indication"], reply["reason"]
+
+    @req("11.10(e)", "11.10(a)", "11.10(d)", "design 7")
+    def test_row_put_back_or_deleted__not_believed(self):
+        hal, ida = self.esignd.enrol("hal"), self.esignd.enrol("ida")
+        signature = self.esignd.sign(ida, RECORD, "batch", "B-1", "1")
+        before = self.row(hal)
+        self.revoke(hal)
+        for number in range(BEHIND):
+            self.esignd.ticket(RECORD, "batch", "F-%d" % number, "1")
+        self.esignd.stop()
+        self.sql("UPDATE row SET body = ?, entry_seq = ? WHERE kind = 'signer' AND id = ?",
+                 *before, hal.signer_id)
+        self.sql("DELETE FROM row WHERE kind = 'signer' AND id = ?", ida.signer_id)
+        self.esignd.start()
+        for person in (hal, ida):
+            with self.assertRaises(Refused) as refused:
+                self.esignd.sign(person, RECORD, "batch", "B-2", "1")
+            self.assertGreaterEqual(refused.exception.status, 400)
+        with self.assertRaises(Refused) as refused:
+            self.esignd.get("/v1/signers")
+        self.assertEqual(refused.exception.reason, "tampered")
+        self.assertEqual(self.esignd.get("/v1/audit/verification")["result"], "broken")
+
+
+if __name__ == "__main__":
+    esigntest.main()
