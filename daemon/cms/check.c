@@ -2,6 +2,7 @@
 #include "cms/cms_internal.h"
 
 #include "cms/certificate.h"
+#include "cms/key.h"
 
 #include <openssl/err.h>
 #include <openssl/rsa.h>
@@ -35,12 +36,11 @@ static EVP_PKEY_CTX *new_verifier(EVP_PKEY *key, const EVP_MD *md)
     return TAKE(ctx);
 }
 
-enum esign_rc cms_check_value_with(X509 *cert, struct bytes digest, struct bytes value, bool *ret,
-                                   struct fault *f)
+static enum esign_rc check_with_key(EVP_PKEY *key, struct bytes digest, struct bytes value,
+                                    bool *ret, struct fault *f)
 {
     if (digest.len != SHA256_LEN && digest.len != SHA384_LEN)
         return fault_set(f, ESIGN_E_UNSUPPORTED, "a digest of %zu bytes", digest.len);
-    EVP_PKEY *key = X509_get0_pubkey(cert);
     CLEANUP(EVP_PKEY_CTX_free_p)
     EVP_PKEY_CTX *ctx =
         key ? new_verifier(key, digest.len == SHA384_LEN ? EVP_sha384() : EVP_sha256()) : NULL;
@@ -52,12 +52,18 @@ enum esign_rc cms_check_value_with(X509 *cert, struct bytes digest, struct bytes
     return ESIGN_OK;
 }
 
+enum esign_rc cms_check_value_with(X509 *cert, struct bytes digest, struct bytes value, bool *ret,
+                                   struct fault *f)
+{
+    return check_with_key(X509_get0_pubkey(cert), digest, value, ret, f);
+}
+
 enum esign_rc cms_check_value(struct bytes cert, struct bytes digest, struct bytes value, bool *ret,
                               struct fault *f)
 {
-    CLEANUP(X509_free_p) X509 *x509 = NULL;
-    enum esign_rc rc = cms_read_certificate(cert, &x509, f);
+    CLEANUP(EVP_PKEY_free_p) EVP_PKEY *key = NULL;
+    enum esign_rc rc = cms_read_key(cert, &key, f);
     if (rc)
         return rc;
-    return cms_check_value_with(x509, digest, value, ret, f);
+    return check_with_key(key, digest, value, ret, f);
 }
