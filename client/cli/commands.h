@@ -61,6 +61,7 @@ enum cli_exit command_signer_show(struct cli *cli);
 enum cli_exit command_signer_activate(struct cli *cli);
 enum cli_exit command_signer_revoke(struct cli *cli);
 enum cli_exit command_signer_unlock(struct cli *cli);
+enum cli_exit command_signer_unlock_officer(struct cli *cli);
 enum cli_exit command_signer_history(struct cli *cli);
 
 /* register.c */

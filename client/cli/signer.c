@@ -81,6 +81,26 @@ enum cli_exit command_signer_unlock(struct cli *cli)
     return signer_act(cli, "/unlock");
 }
 
+enum cli_exit command_signer_unlock_officer(struct cli *cli)
+{
+    static const struct show_column rows[] = {
+        {"user id", "user_id"}, {"printed name", "printed_name"}, {"state", "state"}};
+    CLEANUP(esign_result_free_p) struct esign_result *result = NULL;
+    json_t *body = json_object();
+    char path[CLI_PATH_MAX];
+    enum cli_exit rc = cli_path("/v1/signers/", cli->operands[0], "/unlock-officer", path);
+
+    cli_set(body, "reason", cli_option(cli, OPTION_REASON));
+    if (rc != CLI_DONE) {
+        json_decref(body);
+        return rc;
+    }
+    rc = cli_call(cli, path, body, &result);
+    if (rc == CLI_DONE && !cli_print_json(cli, result))
+        show_members(stdout, result, rows, sizeof(rows) / sizeof(rows[0]));
+    return rc;
+}
+
 enum cli_exit command_signer_revoke(struct cli *cli)
 {
     return signer_act(cli, "/revoke");

@@ -72,6 +72,7 @@ HANDLER(handle_signer_get);
 HANDLER(handle_signer_activate);
 HANDLER(handle_signer_revoke);
 HANDLER(handle_signer_unlock);
+HANDLER(handle_signer_unlock_officer);
 HANDLER(handle_signer_history);
 HANDLER(handle_ticket_create);
 HANDLER(handle_ticket_list);

@@ -146,6 +146,19 @@ HANDLER(handle_signer_unlock)
     return signers_act(request, NULL, "signer.unlock", register_unlock, reply, f);
 }
 
+HANDLER(handle_signer_unlock_officer)
+{
+    const struct register_origin origin = handler_origin(request);
+    CLEANUP(json_decref_p) json_t *signer = NULL;
+    struct site *s = handler_site(request);
+    enum esign_rc rc = register_unlock_officer(s, &origin, request->peer.uid, request->id,
+                                               json_str(request->body, "reason"), f);
+
+    if (rc == ESIGN_OK)
+        rc = authn_find_signer(site_store(s), request->id, &signer, NULL, f);
+    return rc == ESIGN_OK ? handler_reply(reply, 200, register_signer_view(s, signer), f) : rc;
+}
+
 /* One entry of the trail, if it is about this signer's state. */
 static enum esign_rc signers_history_one(struct site *s, int64_t seq, const char *object,
                                          json_t *items, struct fault *f)

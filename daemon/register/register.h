@@ -81,5 +81,12 @@ enum esign_rc register_unlock(struct site *s, const struct register_origin *orig
                               const struct authn_person *officer, const char *user_id,
                               const char *reason, struct fault *f) MUST_CHECK;
 
+/* Reset an officer's counter as root of this machine, when no officer is left who could.  uid: of
+ * the peer.  ESIGN_E_AUTHZ: no officer; ESIGN_E_CONFLICT: not locked.  Source:
+ * requirements 5.10, 5.26. */
+enum esign_rc register_unlock_officer(struct site *s, const struct register_origin *origin,
+                                      int64_t uid, const char *user_id, const char *reason,
+                                      struct fault *f) MUST_CHECK;
+
 /* What may be shown of a signer: no hash of a secret, no evidence number.  NULL: no memory. */
 json_t *register_signer_view(struct site *s, const json_t *signer);

@@ -137,6 +137,26 @@ class People(unittest.TestCase):
             "components": self.esignd.officers[1].components, "reason": "identified in person"})
         self.esignd.authorise(ticket, signer)
 
+    @req("5.10", "5.26", "11.300(d)")
+    def test_lock__of_every_officer__root_unlocks_and_nobody_else(self):
+        for officer in self.esignd.officers:
+            wrong = {"user_id": officer.user_id, "password": "not the officer's password"}
+            for _ in range(5):
+                self.refused("E_AUTH_FAILED", self.esignd.post, "/v1/signers/nobody/revoke",
+                             {"components": wrong, "reason": "guessing"})
+        path = "/v1/signers/%s/unlock-officer" % self.esignd.officers[0].user_id
+        reason = {"reason": "all officers are locked"}
+        self.refused("E_AUTHZ", self.esignd.post, path, reason)
+        done = self.esignd.esign("signer", "unlock-officer", self.esignd.officers[0].user_id,
+                                 "--reason", reason["reason"], caller=esigntest.ROOT_CALLER)
+        self.assertIn(b"active", done.stdout)
+        self.refused("E_CONFLICT", self.esignd.post, path, reason, caller=esigntest.ROOT_CALLER)
+        self.esignd.post("/v1/signers/%s/unlock" % self.esignd.officers[1].user_id, {
+            "components": self.esignd.officers[0].components, "reason": "identified in person"})
+        entry = next(e for e in self.esignd.entries() if e["action"] == "officer.unlock")
+        self.assertEqual((entry["actor"], entry["reason"]),
+                         ({"role": "peer", "uid": 0}, reason["reason"]))
+
     @req("11.10(k)(2)", "3.1", "11.10(j)")
     def test_init__policy_meanings_statement_and_plan__entered_in_the_trail(self):
         actions = [e["action"] for e in self.esignd.entries()[:40]]
