@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/worker/serve.h"
+#include "confine.h"
 #include "listen/listen.h"
 #include "sign/sign.h"
 #include "site/site.h"
@@ -141,6 +142,8 @@ static enum esign_rc server_open(struct server *s, const char *config_path, stru
         rc = config_load(config_path, &s->config, f);
     if (rc == ESIGN_OK)
         rc = clock_set_zone(config_str(s->config, "site.zone"), f);
+    if (rc == ESIGN_OK)
+        rc = confine_daemon(s->config, config_path, f);
     if (rc == ESIGN_OK)
         rc = site_open(s->config, clock_system(), &s->site, f);
     if (rc == ESIGN_OK)

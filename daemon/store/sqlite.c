@@ -5,13 +5,17 @@
 
 enum { BUSY_TIMEOUT_MS = 2000 };
 
+/* Temporary files would stand in /var/tmp, which the sandbox of esignd does not reach: what a
+ * savepoint or a sort needs is kept in memory. */
 static const char WRITER_PRAGMAS[] = "PRAGMA cell_size_check=ON;"
+                                     "PRAGMA temp_store=MEMORY;"
                                      "PRAGMA mmap_size=0;"
                                      "PRAGMA journal_mode=WAL;"
                                      "PRAGMA synchronous=FULL;"
                                      "PRAGMA wal_autocheckpoint=10000;"
                                      "PRAGMA journal_size_limit=67108864;";
 static const char READER_PRAGMAS[] = "PRAGMA cell_size_check=ON;"
+                                     "PRAGMA temp_store=MEMORY;"
                                      "PRAGMA mmap_size=0;"
                                      "PRAGMA query_only=ON;"
                                      "PRAGMA wal_autocheckpoint=0;";
