@@ -222,9 +222,11 @@ def files_of(folder):
 
 class Told:
     """What has been sent up to a point: to callers that the site is founded, signatures and
-    tickets; to tokens digests."""
+    tickets; to tokens digests; how many passwords to be hashed. guesser: the signer (id) whose
+    password is guessed wrong in this log, and nobody else's is hashed."""
 
-    def __init__(self):
+    def __init__(self, guesser=None):
+        self.guesser, self.tries = guesser, 0
         self.signatures, self.tickets, self.frames = set(), set(), []
         self.founded = False
         self.sent = {}  # the newest bytes of each connection
@@ -240,7 +242,9 @@ class Told:
             self.sent[event.number] = text[-65536:]
         elif event.kind == "k":
             self.frames.append(event.data)
-        return event.kind in "sk"
+        elif event.kind == "h":
+            self.tries += 1
+        return event.kind in "skh"
 
     def intents_of(self, intents):
         """Those whose digest a token was given."""
@@ -248,7 +252,8 @@ class Told:
         return {row["id"] for row in intents if bytes.fromhex(row["body"]["digest"]) in text}
 
     def copy(self):
-        other = Told()
+        other = Told(self.guesser)
+        other.tries = self.tries
         other.signatures, other.tickets = set(self.signatures), set(self.tickets)
         other.frames, other.founded = list(self.frames), self.founded
         return other
@@ -346,6 +351,9 @@ def judge(found, final, told):
     wrong += ["ticket %s was sent and is lost" % n for n in sorted(told.tickets - tickets)]
     used = told.intents_of(final["intent"]) - {row["id"] for row in found["intent"]}
     wrong += ["a key was used for %s, of which nothing is known" % n for n in sorted(used)]
+    counted = sum(row["body"]["failures"] for row in found["attempt"] if row["id"] == told.guesser)
+    if told.guesser and counted < told.tries:
+        wrong.append("%d passwords were tried and %d counted" % (told.tries, counted))
     return wrong
 
 

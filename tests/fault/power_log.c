@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -39,6 +40,7 @@ enum record_kind {
     RECORD_ACCEPT = 'n',   /* fd: a caller's new connection */
     RECORD_SEND = 's',     /* fd; bytes to a caller */
     RECORD_TOKEN = 'k',    /* fd; bytes to a token's service */
+    RECORD_HASH = 'h',     /* fd: something was sent to the service that hashes passwords */
     RECORD_TROUBLE = 'x',  /* bytes: a call that failed, so that the log is not what happened */
 };
 
@@ -52,7 +54,7 @@ struct record {
     uint64_t len;
 };
 
-enum what { WHAT_OTHER, WHAT_STORE, WHAT_CALLER, WHAT_TOKEN };
+enum what { WHAT_OTHER, WHAT_STORE, WHAT_CALLER, WHAT_TOKEN, WHAT_HASH };
 
 enum { FDS_MAX = 4096, LOG_FD_MIN = 1000 };
 
@@ -372,16 +374,23 @@ int connect(int fd, const struct sockaddr *address, socklen_t len)
     const struct sockaddr_un *un = (const void *)address;
     if (log_fd >= 0 && address->sa_family == AF_UNIX && strstr(un->sun_path, "/token-"))
         set_what(fd, WHAT_TOKEN);
+    if (log_fd >= 0 && address->sa_family == AF_UNIX && strstr(un->sun_path, "/hash."))
+        set_what(fd, WHAT_HASH);
     return REAL(connect)(fd, address, len);
 }
 
-static void send_logged(int fd, const void *data, size_t len)
+/* Passwords on their way to the hash are not logged. */
+static void send_logged(int fd, const struct iovec *parts, size_t count)
 {
     enum what what = what_is(fd);
-    if (what != WHAT_CALLER && what != WHAT_TOKEN)
+    if (what == WHAT_OTHER || what == WHAT_STORE)
         return;
     lock();
-    put(what == WHAT_CALLER ? RECORD_SEND : RECORD_TOKEN, 0, fd, 0, data, len);
+    if (what == WHAT_HASH)
+        put(RECORD_HASH, 0, fd, 0, NULL, 0);
+    for (size_t i = 0; what != WHAT_HASH && i < count; i++)
+        put(what == WHAT_CALLER ? RECORD_SEND : RECORD_TOKEN, 0, fd, 0, parts[i].iov_base,
+            parts[i].iov_len);
     unlock();
 }
 
@@ -389,19 +398,20 @@ ssize_t write(int fd, const void *data, size_t len)
 {
     if (what_is(fd) == WHAT_STORE)
         return write_logged(fd, data, len);
-    send_logged(fd, data, len);
+    const struct iovec part = {(void *)(uintptr_t)data, len};
+    send_logged(fd, &part, 1);
     return REAL(write)(fd, data, len);
 }
 
 ssize_t send(int fd, const void *data, size_t len, int flags)
 {
-    send_logged(fd, data, len);
+    const struct iovec part = {(void *)(uintptr_t)data, len};
+    send_logged(fd, &part, 1);
     return REAL(send)(fd, data, len, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    for (size_t i = 0; i < message->msg_iovlen; i++)
-        send_logged(fd, message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
+    send_logged(fd, message->msg_iov, message->msg_iovlen);
     return REAL(sendmsg)(fd, message, flags);
 }

@@ -2,7 +2,8 @@
  * line of JSON on standard output tells of its store.
  *
  *   {"rc":"OK","ready":true,"found":41,"aborted":1,"bad_seq":-1,"detail":"","checkpoint_size":30,
- *    "entries":["…"],"signature":[…],"intent":[…],"ticket":[…]}
+ *    "entries":["…"],"signature":[…],"intent":[…],"ticket":[…],
+ *    "attempt":[…]}
  *
  * found: entries before the recovery; the lists are those of store_list().  Another rc: the store
  * could not be recovered, and detail says why. */
@@ -55,7 +56,7 @@ static enum esign_rc tell_entries(struct store *store, json_t *said, struct faul
 
 static enum esign_rc tell_rows(struct store *store, json_t *said, struct fault *f)
 {
-    static const char *const kinds[] = {"signature", "intent", "ticket"};
+    static const char *const kinds[] = {"signature", "intent", "ticket", "attempt"};
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         json_t *rows = NULL;

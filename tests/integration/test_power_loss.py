@@ -20,6 +20,8 @@ sys.path.insert(0, os.path.join(esigntest.SOURCE, "tests", "fault"))
 import power  # noqa: E402  pylint: disable=wrong-import-position
 
 IN_FLIGHT = 8
+GUESSES = 2
+SHARE = 0.4  # of the points of long logs; tests/long/power_loss takes all
 FAST_HASH = {"hash.memory_kib": "8192", "hash.iterations": "1"}
 FAULT = os.path.join(esigntest.BUILD, "fault")
 
@@ -118,20 +120,33 @@ class Site:
         ticket = self.esignd.ticket(b"record", "batch", "P-%d" % self.logs, "1")
         self.esignd.authorise(ticket, self.signers[0])
 
+    def guess(self, signer):
+        """Two wrong passwords of one signer."""
+        for i in range(GUESSES):
+            wrong = esigntest.Person(signer.user_id, "", "", "wrong password number %d" % i)
+            try:
+                self.esignd.sign(wrong, b"record", "batch", "P-guess-%d" % i, "1")
+            except esigntest.Refused as error:
+                if error.code != "E_AUTH_FAILED":
+                    raise
+            else:
+                raise AssertionError("a wrong password was taken")
+
     def sign_in_flight(self, rounds=1):
-        """All signers at the same time, each as often as there are rounds."""
-        together, failures = threading.Barrier(len(self.signers)), []
+        """Eight signers at the same time, each as often as there are rounds."""
+        signers = self.signers[:IN_FLIGHT]
+        together, failures = threading.Barrier(len(signers)), []
 
         def client(number):
             try:
                 for i in range(rounds):
                     together.wait(esigntest.WAIT_S)
-                    self.esignd.sign(self.signers[number], b"record", "batch",
+                    self.esignd.sign(signers[number], b"record", "batch",
                                      "P-%d-%d-%d" % (self.logs, number, i), "1")
             except Exception as error:  # pylint: disable=broad-except
                 failures.append(error)
 
-        threads = [threading.Thread(target=client, args=(n,)) for n in range(len(self.signers))]
+        threads = [threading.Thread(target=client, args=(n,)) for n in range(len(signers))]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -151,7 +166,7 @@ def tell(name, site, check):
 class PowerLoss(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.site = Site(IN_FLIGHT)
+        cls.site = Site(IN_FLIGHT + 1)
         cls.addClassCleanup(cls.site.close)
 
     def assert_signatures(self, check, count, site=None):
@@ -176,7 +191,7 @@ class PowerLoss(unittest.TestCase):
     def test_power_cut__eight_in_flight__nothing_acknowledged_is_lost(self):
         check = self.site.log(self.site.sign_in_flight)
         self.assert_signatures(check, IN_FLIGHT)
-        check.run()
+        check.run(SHARE)
         tell("%d in flight" % IN_FLIGHT, self.site, check)
         self.assertEqual(check.findings, [])
         self.cut_again(check)
@@ -194,13 +209,23 @@ class PowerLoss(unittest.TestCase):
         self.assertEqual(again.findings, [])
 
     @req("11.10(e)", "11.10(c)", "design 7", "design 10")
-    def test_power_cut__every_point_of_a_founding__nothing_acknowledged_is_lost(self):
+    def test_power_cut__from_an_empty_store__nothing_acknowledged_is_lost(self):
         site = Site(0, founded=False)
         self.addCleanup(site.close)
         check = site.log(site.found)
         self.assert_signatures(check, 1, site)
-        check.run()
+        check.run(SHARE)
         tell("from an empty store", site, check)
+        self.assertEqual(check.findings, [])
+
+    @req("11.300(d)", "11.10(d)", "design 3", "design 10")
+    def test_power_cut__every_point_of_wrong_passwords__no_guess_is_free(self):
+        guessed = self.site.signers[IN_FLIGHT]  # of whom nobody else asks anything
+        check = self.site.log(lambda: self.site.guess(guessed),
+                              told=power.Told(guesser=guessed.signer_id))
+        self.assertEqual(sum(event.kind == "h" for event in self.site.events), GUESSES)
+        check.run()
+        tell("wrong passwords", self.site, check)
         self.assertEqual(check.findings, [])
 
     @req("design 10")
