@@ -5,7 +5,9 @@
 
 #include "base/cleanup.h"
 #include "base/encode.h"
+#include "base/log.h"
 #include "sign/sign.h"
+#include "verify/facts.h"
 
 /* One verification. */
 struct verify_job {
@@ -64,6 +66,14 @@ static enum esign_rc verify_row(struct verify_job *j, struct fault *f)
     if (strcmp(hex, json_str(j->row, "cms_sha256")) != 0) {
         json_decref(j->row);
         j->row = NULL;
+        return ESIGN_OK;
+    }
+    if (!verify_facts_settle(j->facts, json_object_get(j->row, "envelope"),
+                             j->request->record_digest)) {
+        log_error("facts contradict what was recorded signature=%s", id);
+        json_decref(j->row);
+        j->row = NULL;
+        j->audit = "broken";
     }
     return ESIGN_OK;
 }
@@ -112,21 +122,48 @@ static enum esign_rc verify_entry(struct verify_job *j, struct fault *f)
     return ESIGN_OK;
 }
 
-/* The signer's state when the outcome was entered. */
+/* Whether the outcome was entered after the signer's revocation.  Sequences decide, since times
+ * can be equal; only a revocation that has no row of its own is judged by time. */
+static enum esign_rc verify_revoked(const struct verify_job *j, const json_t *signer, bool *ret,
+                                    struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *revocation = NULL;
+    int64_t revoked_seq = -1, entered_ms = 0;
+    enum esign_rc rc = store_get(site_store(j->site), "revocation", json_str(j->row, "signer_id"),
+                                 &revocation, &revoked_seq, f);
+
+    if (rc == ESIGN_OK)
+        *ret = j->entry_seq > revoked_seq;
+    if (rc != ESIGN_E_NOT_FOUND)
+        return rc;
+    rc = clock_parse_utc(json_str(j->entry, "time"), &entered_ms);
+    if (rc != ESIGN_OK)
+        return fault_set(f, rc, "an audit entry has no time");
+    *ret = entered_ms >= json_int(signer, "revoked_ms", INT64_MAX);
+    return ESIGN_OK;
+}
+
+/* The signer's state when the outcome was entered.  A recorded signature has a signer: a row that
+ * is gone or was edited is a trail that does not hold, not a refusal of the question. */
 static enum esign_rc verify_signer(struct verify_job *j, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *signer = NULL;
-    int64_t entered_ms = 0;
+    bool revoked = false;
 
-    if (!j->entry || clock_parse_utc(json_str(j->entry, "time"), &entered_ms) != ESIGN_OK)
+    if (!j->entry)
         return ESIGN_OK;
     enum esign_rc rc =
         store_get(site_store(j->site), "signer", json_str(j->row, "signer_id"), &signer, NULL, f);
-    if (rc != ESIGN_OK)
-        return rc == ESIGN_E_NOT_FOUND ? ESIGN_OK : rc;
-    int64_t revoked_ms = json_int(signer, "revoked_ms", INT64_MAX);
-    j->signer_state = entered_ms < revoked_ms ? "active" : "revoked";
-    return ESIGN_OK;
+    if (rc == ESIGN_OK)
+        rc = verify_revoked(j, signer, &revoked, f);
+    if (rc == ESIGN_E_NOT_FOUND || rc == ESIGN_E_CRED_STATE ||
+        (rc == ESIGN_E_AUDIT_UNAVAILABLE && strcmp(f->reason, "tampered") == 0)) {
+        j->audit = "broken";
+        return ESIGN_OK;
+    }
+    if (rc == ESIGN_OK)
+        j->signer_state = revoked ? "revoked" : "active";
+    return rc;
 }
 
 static json_t *verify_checks(const struct verify_job *j, const struct document_context *context)

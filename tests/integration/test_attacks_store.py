@@ -63,7 +63,27 @@ class Rows(unittest.TestCase):
         with self.assertRaises(Refused) as refused:
             self.esignd.get("/v1/signers")
         self.assertEqual(refused.exception.reason, "tampered")
+        self.assertEqual(self.verdict(signature, "B-1"), ("TOTAL_FAILED", "AUDIT_BROKEN"))
         self.assertEqual(self.esignd.get("/v1/audit/verification")["result"], "broken")
+
+    @req("11.10(a)", "11.10(e)", "11.70")
+    def test_signer_row_edited_while_running__a_verdict_and_no_refusal(self):
+        kim = self.esignd.enrol("kim")
+        signature = self.esignd.sign(kim, RECORD, "batch", "B-3", "1")
+        body, seq = self.row(kim)
+        self.sql("UPDATE row SET body = replace(body, 'Signer kim', 'Signer kix') "
+                 "WHERE kind = 'signer' AND id = ?", kim.signer_id)
+        self.assertEqual(self.verdict(signature, "B-3"), ("TOTAL_FAILED", "AUDIT_BROKEN"))
+        self.sql("UPDATE row SET body = ?, entry_seq = ? WHERE kind = 'signer' AND id = ?",
+                 body, seq, kim.signer_id)
+        self.assertEqual(self.verdict(signature, "B-3"), ("TOTAL_PASSED", ""))
+
+    @req("11.10(a)", "5.24")
+    def test_revoked__signatures_before_it_stay_valid(self):
+        lea = self.esignd.enrol("lea")
+        signature = self.esignd.sign(lea, RECORD, "batch", "B-4", "1")
+        self.revoke(lea)
+        self.assertEqual(self.verdict(signature, "B-4"), ("TOTAL_PASSED", ""))
 
 
 if __name__ == "__main__":
