@@ -50,6 +50,16 @@ json_t *handler_pem(struct bytes der);
 enum esign_rc handler_record_digest(const json_t *record, struct buf *ret,
                                     struct fault *f) MUST_CHECK;
 
+/* What a secofficer (or one of role2, which may be NULL) does to the signer of the path, with the
+ * body's reason; a refusal is entered as action.  The reply is the signer as it is then. */
+typedef enum esign_rc (*handler_signer_change)(struct site *s, const struct register_origin *origin,
+                                               const struct authn_person *officer,
+                                               const char *user_id, const char *reason,
+                                               struct fault *f);
+enum esign_rc handler_signer_act(struct api_request *request, const char *role2, const char *action,
+                                 handler_signer_change change, struct api_reply *reply,
+                                 struct fault *f) MUST_CHECK;
+
 #define HANDLER(name)                                                                              \
     enum esign_rc name(struct api_request *request, struct api_reply *reply, struct fault *f)
 
@@ -74,6 +84,8 @@ HANDLER(handle_signer_revoke);
 HANDLER(handle_signer_unlock);
 HANDLER(handle_signer_unlock_officer);
 HANDLER(handle_signer_history);
+HANDLER(handle_password_change);
+HANDLER(handle_must_change);
 HANDLER(handle_ticket_create);
 HANDLER(handle_ticket_list);
 HANDLER(handle_ticket_get);

@@ -38,6 +38,10 @@ static const struct json_field fields_activate[] = {
     {"algorithm", JSON_FIELD_STR, false, 16},
 };
 
+static const struct json_field fields_password[] = {
+    {"password", JSON_FIELD_STR, true, SECRET_MAX},
+};
+
 static const struct json_field fields_ticket[] = {
     {"record", JSON_FIELD_OBJECT, true, 0},  {"meaning", JSON_FIELD_STR, true, 64},
     {"plan", JSON_FIELD_STR, false, 64},     {"step", JSON_FIELD_STR, false, 64},
@@ -142,6 +146,12 @@ const struct api_route api_routes[] = {
      .summary = "Unlock a locked officer as root, when no officer is left who could."},
     {"GET", "/v1/signers/{id}/history", handle_signer_history, PEER_TERMINAL, API_STATE_READY,
      .summary = "Audit entries about a signer."},
+    {"POST", "/v1/signers/{id}/password", handle_password_change, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_password),
+     .summary = "Change the own password with all components."},
+    {"POST", "/v1/signers/{id}/must-change", handle_must_change, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_reason),
+     .summary = "Demand that a signer changes the password before anything else."},
     {"GET", "/v1/tickets", handle_ticket_list, PEER_BOTH, API_STATE_READY, .right = "ticket",
      QUERY(query_tickets), .summary = "Signing requests."},
     {"POST", "/v1/tickets", handle_ticket_create, PEER_BOTH, API_STATE_READY, .right = "ticket",

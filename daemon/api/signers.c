@@ -7,13 +7,15 @@
 
 enum { SIGNERS_HISTORY_MAX = 500 };
 
-/* Evidence of identity is shown at terminals only. */
+/* Evidence of identity and what was done to the password are shown at terminals only. */
 static json_t *signers_view_application(struct site *s, const json_t *signer)
 {
     json_t *view = register_signer_view(s, signer);
 
-    if (view)
-        (void)json_object_del(view, "evidence"); /* absent: nothing to do */
+    if (!view)
+        return NULL;
+    (void)json_object_del(view, "evidence"); /* absent: nothing to do, also below */
+    (void)json_object_del(view, "credential");
     return view;
 }
 
@@ -112,12 +114,9 @@ HANDLER(handle_signer_activate)
     return rc == ESIGN_OK ? handler_reply(reply, 200, json_pack("{s:o}", "signer", view), f) : rc;
 }
 
-typedef enum esign_rc (*signers_change)(struct site *s, const struct register_origin *origin,
-                                        const struct authn_person *officer, const char *user_id,
-                                        const char *reason, struct fault *f);
-
-static enum esign_rc signers_act(struct api_request *request, const char *role2, const char *action,
-                                 signers_change change, struct api_reply *reply, struct fault *f)
+enum esign_rc handler_signer_act(struct api_request *request, const char *role2, const char *action,
+                                 handler_signer_change change, struct api_reply *reply,
+                                 struct fault *f)
 {
     CLEANUP(authn_person_done) struct authn_person officer = {0};
     CLEANUP(json_decref_p) json_t *signer = NULL;
@@ -138,12 +137,12 @@ static enum esign_rc signers_act(struct api_request *request, const char *role2,
 
 HANDLER(handle_signer_revoke)
 {
-    return signers_act(request, "regadmin", "signer.revoke", register_revoke, reply, f);
+    return handler_signer_act(request, "regadmin", "signer.revoke", register_revoke, reply, f);
 }
 
 HANDLER(handle_signer_unlock)
 {
-    return signers_act(request, NULL, "signer.unlock", register_unlock, reply, f);
+    return handler_signer_act(request, NULL, "signer.unlock", register_unlock, reply, f);
 }
 
 HANDLER(handle_signer_unlock_officer)

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistr.h>
 
 #include "audit/record.h"
+#include "authn/credential.h"
 #include "base/cleanup.h"
 
 enum {
@@ -19,6 +19,7 @@ enum {
 struct components_try {
     struct store *store;
     const struct authn_claim *claim;
+    enum authn_purpose purpose;
     json_t *signer, *credential; /* NULL: the code is unknown or has no password yet */
     int64_t signer_seq, credential_seq;
     int64_t failures, failures_seq; /* the counter as it was at the reservation */
@@ -313,19 +314,31 @@ static enum esign_rc components_undecided(struct components_try *t, struct fault
     return below.rc;
 }
 
-/* Right components of a person who may not act. */
-static enum esign_rc components_refuse_state(struct components_try *t, const char *state,
-                                             struct fault *f)
+/* Right components of a person who may not act, for the reason in *f. */
+static enum esign_rc components_refuse_state(struct components_try *t, struct fault *f)
 {
+    struct fault refused = *f;
     struct store_change change = {0};
     CLEANUP(json_decref_p) json_t *slot = components_slot(t, "free");
 
     components_free(t, &change, slot);
-    enum esign_rc rc = components_commit(t, "attempt.refused", ESIGN_E_SIGNER_STATE, state, &change,
+    enum esign_rc rc = components_commit(t, "attempt.refused", refused.rc, refused.reason, &change,
                                          components_later(), NULL, f);
     if (rc != ESIGN_OK)
         return rc;
-    return fault_reason(f, ESIGN_E_SIGNER_STATE, state, "the signer is %s", state);
+    *f = refused;
+    return refused.rc;
+}
+
+/* Signer and credential allow what the person is about to do. */
+static enum esign_rc components_check_state(const struct components_try *t, struct fault *f)
+{
+    const char *state = json_str(t->signer, "state");
+
+    if (!state || strcmp(state, "active") != 0)
+        return fault_reason(f, ESIGN_E_SIGNER_STATE, state ? state : "unknown", "the signer is %s",
+                            state ? state : "unknown");
+    return authn_credential_usable(t->store, t->credential, t->purpose, f);
 }
 
 /* Right after failures: the counter starts anew, unless somebody has moved it meanwhile. */
@@ -349,10 +362,10 @@ static enum esign_rc components_decide(struct components_try *t, bool right,
 {
     if (!right || !t->signer || !t->credential)
         return components_refuse(t, f);
-    const char *state = json_str(t->signer, "state");
-    if (!state || strcmp(state, "active") != 0)
-        return components_refuse_state(t, state ? state : "unknown", f);
-    enum esign_rc rc = components_reset(t, f);
+    enum esign_rc rc = components_check_state(t, f);
+    if (rc != ESIGN_OK)
+        return components_refuse_state(t, f);
+    rc = components_reset(t, f);
     if (rc != ESIGN_OK)
         return rc;
     ret->slot = json_pack("{s:s, s:s, s:s}", "signer_id", t->attempt_id, "state", "free", "slot",
@@ -368,11 +381,12 @@ static enum esign_rc components_decide(struct components_try *t, bool right,
     return ESIGN_OK;
 }
 
-enum esign_rc authn_components(struct store *store, struct hash *hash,
-                               const struct authn_claim *claim, struct authn_person *ret,
-                               struct fault *f)
+static enum esign_rc components_prove(struct store *store, struct hash *hash,
+                                      const struct authn_claim *claim, enum authn_purpose purpose,
+                                      struct authn_person *ret, struct fault *f)
 {
-    CLEANUP(components_try_done) struct components_try t = {.store = store, .claim = claim};
+    CLEANUP(components_try_done)
+    struct components_try t = {.store = store, .claim = claim, .purpose = purpose};
     struct authn_person person = {0};
     bool right = false;
     enum esign_rc rc = components_find(&t, f);
@@ -390,6 +404,20 @@ enum esign_rc authn_components(struct store *store, struct hash *hash,
     if (rc == ESIGN_OK)
         *ret = person;
     return rc;
+}
+
+enum esign_rc authn_components(struct store *store, struct hash *hash,
+                               const struct authn_claim *claim, struct authn_person *ret,
+                               struct fault *f)
+{
+    return components_prove(store, hash, claim, AUTHN_ACT, ret, f);
+}
+
+enum esign_rc authn_components_to_change(struct store *store, struct hash *hash,
+                                         const struct authn_claim *claim, struct authn_person *ret,
+                                         struct fault *f)
+{
+    return components_prove(store, hash, claim, AUTHN_CHANGE, ret, f);
 }
 
 void authn_release_into(const struct authn_person *p, struct store_change *change)
@@ -465,23 +493,4 @@ enum esign_rc authn_is_locked(struct store *store, const char *signer_id, int64_
     if (rc == ESIGN_OK)
         *ret = failures >= lock_after;
     return rc;
-}
-
-enum esign_rc authn_password_check(const struct secret *password, const char *user_id,
-                                   int64_t min_chars, struct fault *f)
-{
-    struct bytes text = secret_bytes(password);
-    size_t id_len = strlen(user_id);
-
-    if (text.len == 0 || u8_check(text.data, text.len) || memchr(text.data, 0, text.len))
-        return fault_field(f, ESIGN_E_PASSWORD_POLICY, "password",
-                           "the password must be UTF-8 text");
-    if ((int64_t)u8_mbsnlen(text.data, text.len) < min_chars)
-        return fault_reason(f, ESIGN_E_PASSWORD_POLICY, "short",
-                            "the password needs at least %lld characters", (long long)min_chars);
-    if (text.len >= id_len && u8_strlen((const uint8_t *)user_id) > 0 &&
-        text.len < 2 * id_len + 1 && memmem(text.data, text.len, user_id, id_len))
-        return fault_reason(f, ESIGN_E_PASSWORD_POLICY, "same_as_id",
-                            "the password must not be made of the identification code");
-    return ESIGN_OK;
 }

@@ -35,12 +35,18 @@ void authn_person_done(struct authn_person *p);
 
 /* Check both components.  ESIGN_E_AUTH_FAILED: unknown code or wrong password (entered in the
  * trail); ESIGN_E_SIGNER_STATE: "locked" (told to all), "revoked" … (told only after right
- * components); ESIGN_E_HSM, ESIGN_E_DEADLINE, ESIGN_E_AUDIT_UNAVAILABLE: not decided; the try stays
- * counted only if the hash was computed.  Blocks at most until the deadline. Source: 21
- * CFR 11.200(a)(1), 11.300(d); requirements 5.25. */
+ * components); ESIGN_E_CRED_STATE (likewise); ESIGN_E_HSM, ESIGN_E_DEADLINE,
+ * ESIGN_E_AUDIT_UNAVAILABLE: not decided; the try stays counted only if the hash was computed.
+ * Blocks at most until the deadline. Source: 21 CFR 11.200(a)(1), 11.300(d); requirements 5.25. */
 enum esign_rc authn_components(struct store *store, struct hash *hash,
                                const struct authn_claim *claim, struct authn_person *ret,
                                struct fault *f) MUST_CHECK;
+
+/* The same for the owner who is about to change the password: one that must be changed or has
+ * expired is enough for this.  Source: requirements 3.3. */
+enum esign_rc authn_components_to_change(struct store *store, struct hash *hash,
+                                         const struct authn_claim *claim, struct authn_person *ret,
+                                         struct fault *f) MUST_CHECK;
 
 /* Free the slot of the try and add the generations of signer and credential to a change. */
 void authn_settle_into(const struct authn_person *p, struct store_change *change);
@@ -61,8 +67,3 @@ enum esign_rc authn_find_signer(struct store *store, const char *user_id, json_t
 
 /* The form of an identification code under which it is unique for ever.  ret: 65 bytes. */
 void authn_user_key(const char *user_id, char ret[65]);
-
-/* The rules for a new password.  ESIGN_E_PASSWORD_POLICY: "short", "same_as_id", or not a line of
- * valid text.  Source: 21 CFR 11.300(b); SP 800-63B-4. */
-enum esign_rc authn_password_check(const struct secret *password, const char *user_id,
-                                   int64_t min_chars, struct fault *f) MUST_CHECK;

@@ -66,15 +66,6 @@ static enum esign_rc activate_find(struct activate_job *j, struct fault *f)
     return rc;
 }
 
-static bool activate_code_is(const json_t *secret, const char *member, const struct secret *code)
-{
-    char hash[2 * SHA256_LEN + 1];
-
-    register_code_hash(secret_bytes(code), hash);
-    return strcmp(hash, json_str(secret, member)) ==
-           0; /* hashes: timing tells nothing of the code */
-}
-
 static enum esign_rc activate_refuse(struct activate_job *j, struct fault *f)
 {
     char object[80];
@@ -98,8 +89,8 @@ static enum esign_rc activate_check(struct activate_job *j, struct fault *f)
     const struct register_activation *a = j->a;
     int64_t now_ms = clock_now_ms(site_clock(j->site));
 
-    if (!activate_code_is(j->secret, "receipt_hash", a->receipt) ||
-        !activate_code_is(j->secret, "half_hash", a->half) ||
+    if (!register_code_is(j->secret, "receipt_hash", a->receipt) ||
+        !register_code_is(j->secret, "half_hash", a->half) ||
         strcmp(json_str(j->secret, "state"), "issued") != 0)
         return activate_refuse(j, f);
     if (now_ms >= json_int(j->secret, "expires_ms", 0))
@@ -110,8 +101,7 @@ static enum esign_rc activate_check(struct activate_job *j, struct fault *f)
                             "the statement in force is %s version %lld",
                             json_str(j->statement, "code"),
                             (long long)json_int(j->statement, "version", 0));
-    return authn_password_check(a->password, json_str(j->signer, "user_id"),
-                                json_int(j->policy, "password.min_chars", 15), f);
+    return register_check_password(j->site, a->password, json_str(j->signer, "user_id"), f);
 }
 
 /* The algorithm: asked for or the token's, and in policy. */

@@ -162,3 +162,12 @@ void register_code_new(char ret_code[REGISTER_CODE_MAX], char ret_hash[2 * SHA25
     explicit_bzero(random, sizeof(random));
     register_code_hash(bytes_of_str(ret_code), ret_hash);
 }
+
+bool register_code_is(const json_t *secret, const char *member, const struct secret *code)
+{
+    char hash[2 * SHA256_LEN + 1];
+
+    register_code_hash(secret_bytes(code), hash);
+    return strcmp(hash, json_str(secret, member)) ==
+           0; /* hashes: timing tells nothing of the code */
+}

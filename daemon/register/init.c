@@ -97,8 +97,12 @@ static enum esign_rc init_hash(struct init_job *j, size_t index, struct fault *f
 
     if (!password)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a password");
-    enum esign_rc rc = authn_password_check(password, json_str(officer, "user_id"),
-                                            json_int(j->rules.policy, "password.min_chars", 15), f);
+    const struct authn_password_rules rules = {
+        .user_id = json_str(officer, "user_id"),
+        .organisation = json_str(j->body, "organisation"),
+        .min_chars = json_int(j->rules.policy, "password.min_chars", 15),
+        .blocklist = json_object_get(j->rules.blocklist, "words")};
+    enum esign_rc rc = authn_password_check(password, &rules, f);
     if (rc == ESIGN_OK)
         rc = hash_make(site_hash(j->site), password, j->origin->deadline_at_ms, j->phc[index], f);
     secret_free(password);
@@ -189,10 +193,29 @@ static enum esign_rc init_enter_object(struct init_job *j, const char *kind, con
     return init_enter(j, action, object, body, &change, f);
 }
 
+/* The list itself is the row; the entry tells which file it was. */
+static enum esign_rc init_enter_blocklist(struct init_job *j, struct fault *f)
+{
+    struct store_change change = {0};
+    const json_t *list = j->rules.blocklist;
+    CLEANUP(json_decref_p)
+    json_t *shown =
+        json_pack("{s:I, s:s, s:I}", "version", (json_int_t)json_int(list, "version", 1), "sha256",
+                  json_str(list, "sha256"), "words",
+                  (json_int_t)json_array_size(json_object_get(list, "words")));
+
+    if (!shown)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for an entry");
+    site_put(&change, "blocklist", "blocklist", j->rules.blocklist);
+    return init_enter(j, "blocklist.enter", "blocklist/blocklist", shown, &change, f);
+}
+
 static enum esign_rc init_enter_policy(struct init_job *j, struct fault *f)
 {
     enum esign_rc rc = init_enter_object(j, "policy", "policy", j->rules.policy, f);
 
+    if (rc == ESIGN_OK)
+        rc = init_enter_blocklist(j, f);
     if (rc == ESIGN_OK)
         rc = init_enter_object(j, "statement", "statement", j->rules.statement, f);
     for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(j->rules.meanings); i++) {

@@ -1,5 +1,5 @@
-/* Policy, meanings, plans and statement as the site has written them: read once, at the first
- * start. */
+/* Policy, block list, meanings, plans and statement as the site has written them: read once, at the
+ * first start. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,13 +8,17 @@
 #include "base/encode.h"
 #include "register/register_internal.h"
 
-enum { POLICY_FILE_MAX = 1024 * 1024 };
+enum {
+    POLICY_FILE_MAX = 1024 * 1024,
+    POLICY_BLOCKLIST_MAX = 512 * 1024, /* bytes: it must fit into a row */
+    POLICY_WORD_MAX = 128
+};
 
-static enum esign_rc policy_read(const char *directory, const char *name, json_t **ret,
-                                 struct fault *f)
+/* One file, appended to text. */
+static enum esign_rc policy_read_text(const char *directory, const char *name, struct buf *text,
+                                      struct fault *f)
 {
     char path[512];
-    CLEANUP(buf_done) struct buf text = buf_new(POLICY_FILE_MAX);
 
     (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
     CLEANUP(fclose_p) FILE *file = fopen(path, "re");
@@ -22,16 +26,69 @@ static enum esign_rc policy_read(const char *directory, const char *name, json_t
         return fault_cause(f, ESIGN_E_POLICY, (unsigned long)errno, "%.150s can't be read", path);
     for (uint8_t chunk[4096];;) {
         size_t got = fread(chunk, 1, sizeof(chunk), file);
-        buf_put(&text, bytes_of(chunk, got));
+        buf_put(text, bytes_of(chunk, got));
         if (got < sizeof(chunk))
             break;
     }
-    if (ferror(file) || !buf_ok(&text))
-        return fault_set(f, ESIGN_E_POLICY, "%.150s can't be read", path);
-    enum esign_rc rc = json_parse_object(buf_bytes(&text), ret, f);
+    return ferror(file) || !buf_ok(text)
+               ? fault_set(f, ESIGN_E_POLICY, "%.150s can't be read, or is too long", path)
+               : ESIGN_OK;
+}
+
+static enum esign_rc policy_read(const char *directory, const char *name, json_t **ret,
+                                 struct fault *f)
+{
+    CLEANUP(buf_done) struct buf text = buf_new(POLICY_FILE_MAX);
+    enum esign_rc rc = policy_read_text(directory, name, &text, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    rc = json_parse_object(buf_bytes(&text), ret, f);
     return rc == ESIGN_OK ? ESIGN_OK
                           : fault_set(f, ESIGN_E_POLICY,
                                       "%s is not a policy file: it must be one JSON object", name);
+}
+
+/* The words of a block list, one a line; '#' begins a comment. */
+static enum esign_rc policy_blocklist_words(char *text, json_t *words, struct fault *f)
+{
+    for (size_t number = 1, len = 0; *text; number++) {
+        len = strcspn(text, "\n");
+        char *next = text[len] ? text + len + 1 : text + len;
+        text[len] = '\0';
+        if (*text && *text != '#') {
+            if (len < AUTHN_WORD_MIN || !text_is_line(text, POLICY_WORD_MAX))
+                return fault_field(f, ESIGN_E_POLICY, "blocklist",
+                                   "blocklist.txt, line %zu: a word is a line of %d to %d bytes",
+                                   number, AUTHN_WORD_MIN, POLICY_WORD_MAX);
+            if (json_array_append_new(words, json_string(text)) != 0)
+                return fault_set(f, ESIGN_E_INTERNAL, "no memory for a block list");
+        }
+        text = next;
+    }
+    return ESIGN_OK;
+}
+
+static enum esign_rc policy_read_blocklist(const char *directory, json_t **ret, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf text = buf_new(POLICY_BLOCKLIST_MAX);
+    CLEANUP(json_decref_p) json_t *words = json_array();
+    uint8_t hash[SHA256_LEN];
+    char hex[2 * SHA256_LEN + 1];
+    enum esign_rc rc = policy_read_text(directory, "blocklist.txt", &text, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    bytes_sha256(buf_bytes(&text), (struct bytes){0}, hash);
+    encode_hex(bytes_of(hash, sizeof(hash)), hex);
+    buf_put_u8(&text, 0);
+    if (!buf_ok(&text) || strlen((const char *)text.data) + 1 != text.len)
+        return fault_field(f, ESIGN_E_POLICY, "blocklist", "blocklist.txt is too long or no text");
+    rc = policy_blocklist_words((char *)text.data, words, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    *ret = json_pack("{s:i, s:s, s:O}", "version", 1, "sha256", hex, "words", words);
+    return *ret ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a block list");
 }
 
 static bool policy_names(const json_t *array, const char *word)
@@ -52,6 +109,8 @@ static enum esign_rc policy_check_numbers(const json_t *policy, struct fault *f)
         int64_t min, max;
     } numbers[] = {{"auth.lock_after", 1, 100},
                    {"password.min_chars", 8, 128},
+                   {"password.history", 1, 24},
+                   {"password.max_age_d", 1, 3650},
                    {"ticket.ttl_s", 10, 86400},
                    {"enrol.secret_ttl_h", 1, 168},
                    {"certificate.signer_days", 1, 3650},
@@ -63,6 +122,10 @@ static enum esign_rc policy_check_numbers(const json_t *policy, struct fault *f)
         !policy_names(first, "password"))
         return fault_field(f, ESIGN_E_POLICY, "components.first",
                            "the first signing needs the components \"id\" and \"password\"");
+    if (json_int(policy, "password.max_age_d", -1) == 0)
+        return fault_field(f, ESIGN_E_POLICY, "password.max_age_d",
+                           "passwords without an age need periodic reviews instead "
+                           "(21 CFR 11.300(b)), which this version does not have");
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         int64_t value = json_int(policy, numbers[i].path, -1);
         if (value < numbers[i].min || value > numbers[i].max)
@@ -145,6 +208,7 @@ static enum esign_rc policy_check_texts(const struct register_policy *p, struct 
 void register_policy_done(struct register_policy *p)
 {
     json_decref(p->policy);
+    json_decref(p->blocklist);
     json_decref(p->meanings);
     json_decref(p->plans);
     json_decref(p->statement);
@@ -159,6 +223,8 @@ enum esign_rc register_policy_load(const char *directory, struct register_policy
     CLEANUP(json_decref_p) json_t *plans = NULL;
     enum esign_rc rc = policy_read(directory, "policy.json", &p.policy, f);
 
+    if (rc == ESIGN_OK)
+        rc = policy_read_blocklist(directory, &p.blocklist, f);
     if (rc == ESIGN_OK)
         rc = policy_read(directory, "meanings.json", &meanings, f);
     if (rc == ESIGN_OK)

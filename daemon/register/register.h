@@ -90,3 +90,25 @@ enum esign_rc register_unlock_officer(struct site *s, const struct register_orig
 
 /* What may be shown of a signer: no hash of a secret, no evidence number.  NULL: no memory. */
 json_t *register_signer_view(struct site *s, const json_t *signer);
+
+/* ---- passwords (credential.c) */
+
+/* The owner, who has proved the components with authn_components_to_change(), sets a new password.
+ * ESIGN_E_PASSWORD_POLICY: also "reused", one of the newest password.history ones.
+ * Source: 21 CFR 11.300(b); requirements 3.3. */
+enum esign_rc register_change_password(struct site *s, const struct register_origin *origin,
+                                       const struct authn_person *owner,
+                                       const struct secret *password, struct fault *f) MUST_CHECK;
+
+/* Prove components for a change of the own password; every refusal is in the trail.
+ * As authn_components_to_change(). */
+enum esign_rc register_owner(struct site *s, const struct register_origin *origin,
+                             const char *user_id, const struct secret *password,
+                             struct authn_person *ret, struct fault *f) MUST_CHECK;
+
+/* Demand that a signer changes the password before anything else, by one officer.
+ * ESIGN_E_REASON_REQUIRED; ESIGN_E_SIGNER_STATE, ESIGN_E_CRED_STATE "revoked": there is none that
+ * could be changed. */
+enum esign_rc register_must_change(struct site *s, const struct register_origin *origin,
+                                   const struct authn_person *officer, const char *user_id,
+                                   const char *reason, struct fault *f) MUST_CHECK;

@@ -1,6 +1,7 @@
 /* Between the files of this folder. */
 #pragma once
 
+#include "authn/password.h"
 #include "register/register.h"
 
 /* What an action of two persons does; a row of the table in approval.c. */
@@ -59,10 +60,11 @@ struct audit_act register_act(const struct register_origin *origin,
                               const struct authn_person *officer, const char *action,
                               const char *object, const char *reason);
 
-/* Policy, meanings, plans and statement of the policy directory, checked; version 1 of each.
- * rets: owned by the caller.  ESIGN_E_POLICY with the member at fault. */
+/* Policy, block list, meanings, plans and statement of the policy directory, checked; version 1 of
+ * each.  rets: owned by the caller.  ESIGN_E_POLICY with the member at fault. */
 struct register_policy {
     json_t *policy, *meanings, *plans, *statement;
+    json_t *blocklist; /* {"version", "sha256" (of the file), "words"} */
 };
 enum esign_rc register_policy_load(const char *directory, struct register_policy *ret,
                                    struct fault *f) MUST_CHECK;
@@ -72,6 +74,35 @@ void register_policy_done(struct register_policy *p);
 enum { REGISTER_CODE_MAX = 32 };
 void register_code_new(char ret_code[REGISTER_CODE_MAX], char ret_hash[2 * SHA256_LEN + 1]);
 void register_code_hash(struct bytes code, char ret_hash[2 * SHA256_LEN + 1]);
+/* Whether the code's hash is that member of a secret's row. */
+bool register_code_is(const json_t *secret, const char *member, const struct secret *code);
+
+/* Check a new password by the rules in force: policy, block list and names of the site, which
+ * init has entered.  Errors of authn_password_check() and store_get().
+ * Source: 21 CFR 11.300(b). */
+enum esign_rc register_check_password(struct site *s, const struct secret *password,
+                                      const char *user_id, struct fault *f) MUST_CHECK;
+
+/* Check a new password by the rules and the history of the row and put it there, as active; nothing
+ * is written.  As register_change_password(). */
+enum esign_rc register_renew_password(struct site *s, json_t *credential, const char *user_id,
+                                      const struct secret *password, int64_t deadline_at_ms,
+                                      struct fault *f) MUST_CHECK;
+
+/* An active signer and the credential's row, owned.  ESIGN_E_NOT_FOUND, ESIGN_E_SIGNER_STATE. */
+struct register_credential {
+    json_t *signer, *row;
+    int64_t signer_seq, seq;
+    const char *signer_id; /* borrowed from signer */
+};
+enum esign_rc register_find_credential(struct site *s, const char *user_id,
+                                       struct register_credential *ret, struct fault *f) MUST_CHECK;
+void register_credential_done(struct register_credential *c);
+
+/* Set the member "credential" of a signer's view: state, changed, expires, days_left, and what was
+ * done to it last; nothing without a credential.  ESIGN_E_INTERNAL: no memory. */
+enum esign_rc register_view_credential(struct site *s, const char *signer_id, json_t *view,
+                                       struct fault *f) MUST_CHECK;
 
 /* Keep value in bag and return it borrowed; NULL stays NULL. */
 json_t *register_keep(json_t *bag, json_t *value);

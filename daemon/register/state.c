@@ -116,7 +116,8 @@ json_t *register_signer_view(struct site *s, const json_t *signer)
         return NULL;
     json_t *evidence = json_object_get(view, "evidence");
     (void)json_object_del(evidence, "number_hash"); /* absent: nothing to do */
-    if (json_object_set_new(view, "state", json_string(state_shown(s, signer))) != 0) {
+    if (json_object_set_new(view, "state", json_string(state_shown(s, signer))) != 0 ||
+        register_view_credential(s, json_str(signer, "signer_id"), view, NULL) != ESIGN_OK) {
         json_decref(view);
         return NULL;
     }

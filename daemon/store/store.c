@@ -137,6 +137,11 @@ void store_close(struct store *s)
     free(s);
 }
 
+const struct clock *store_clock(const struct store *s)
+{
+    return s->clock;
+}
+
 enum esign_rc store_commit(struct store *s, const struct store_change *change,
                            int64_t deadline_at_ms, struct store_receipt *ret, struct fault *f)
 {

@@ -76,6 +76,9 @@ enum esign_rc store_list(struct store *s, const char *kind, const char *member, 
 /* Number of entries. */
 int64_t store_size(struct store *s);
 
+/* The clock by which entries are timed; borrowed. */
+const struct clock *store_clock(const struct store *s);
+
 /* The bytes of one entry, appended to out.  ESIGN_E_NOT_FOUND. */
 enum esign_rc store_entry(struct store *s, int64_t seq, struct buf *out,
                           struct fault *f) MUST_CHECK;

@@ -8,6 +8,27 @@
 static const char *const policy_files[] = {"policy.json", "meanings.json", "plans.json",
                                            "statement.json"};
 
+static const char *blocklist_text; /* instead of the shipped one; NULL: that one */
+
+static void copy_blocklist(const char *folder)
+{
+    char path[512], text[65536];
+
+    (void)snprintf(path, sizeof(path), "%s/blocklist.txt", POLICY_DIRECTORY);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t len = fread(text, 1, sizeof(text), file);
+    assert_int_equal(fclose(file), 0);
+    (void)snprintf(path, sizeof(path), "%s/blocklist.txt", folder);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    if (blocklist_text)
+        assert_true(fputs(blocklist_text, file) >= 0);
+    else
+        assert_int_equal(fwrite(text, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+}
+
 /* The shipped directory copied, with one member of one file changed. */
 static enum esign_rc load_changed(const char *file, const char *member, json_t *value,
                                   struct fault *f)
@@ -16,6 +37,7 @@ static enum esign_rc load_changed(const char *file, const char *member, json_t *
     struct register_policy p = {0};
 
     assert_non_null(mkdtemp(folder));
+    copy_blocklist(folder);
     for (size_t i = 0; i < 4; i++) {
         (void)snprintf(path, sizeof(path), "%s/%s", POLICY_DIRECTORY, policy_files[i]);
         json_t *content = json_load_file(path, 0, NULL);
@@ -32,6 +54,8 @@ static enum esign_rc load_changed(const char *file, const char *member, json_t *
         (void)snprintf(path, sizeof(path), "%s/%s", folder, policy_files[i]);
         assert_int_equal(unlink(path), 0);
     }
+    (void)snprintf(path, sizeof(path), "%s/blocklist.txt", folder);
+    assert_int_equal(unlink(path), 0);
     assert_int_equal(rmdir(folder), 0);
     json_decref(value);
     return rc;
@@ -91,6 +115,50 @@ static void test_register_policy_load__numbers_out_of_range__named(void **state)
     assert_string_equal(f.field, "password.min_chars");
 }
 
+static void test_register_policy_load__no_age_and_no_review__refused(void **state)
+{
+    REQ("11.300(b)", "5.8");
+    (void)state;
+    struct fault f;
+
+    assert_int_equal(
+        load_changed("policy.json", "password",
+                     json_pack("{s:i, s:i, s:i}", "min_chars", 15, "history", 12, "max_age_d", 0),
+                     &f),
+        ESIGN_E_POLICY);
+    assert_string_equal(f.field, "password.max_age_d");
+    assert_non_null(strstr(f.detail, "reviews"));
+    assert_int_equal(
+        load_changed("policy.json", "password",
+                     json_pack("{s:i, s:i, s:i}", "min_chars", 15, "history", 0, "max_age_d", 365),
+                     &f),
+        ESIGN_E_POLICY);
+    assert_string_equal(f.field, "password.history");
+}
+
+static void test_register_policy_load__block_list__words_or_refused(void **state)
+{
+    REQ("11.300(b)");
+    (void)state;
+    static const struct {
+        const char *text;
+        enum esign_rc rc;
+    } rows[] = {{"# nothing\n\n", ESIGN_OK},
+                {"", ESIGN_OK},
+                {"word without a newline", ESIGN_OK},
+                {"good one\nabc\n", ESIGN_E_POLICY},
+                {"bad\tone\n", ESIGN_E_POLICY}};
+    struct fault f;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        blocklist_text = rows[i].text;
+        assert_int_equal(load_changed(NULL, NULL, NULL, &f), rows[i].rc);
+        if (rows[i].rc != ESIGN_OK)
+            assert_string_equal(f.field, "blocklist");
+    }
+    blocklist_text = NULL;
+}
+
 static void
 test_register_policy_load__meaning_without_text_or_plan_with_unknown_one__refused(void **state)
 {
@@ -120,6 +188,8 @@ int main(void)
         cmocka_unit_test(test_register_policy_load__fewer_than_two_components__refused),
         cmocka_unit_test(test_register_policy_load__weak_or_unknown_algorithm__refused),
         cmocka_unit_test(test_register_policy_load__numbers_out_of_range__named),
+        cmocka_unit_test(test_register_policy_load__no_age_and_no_review__refused),
+        cmocka_unit_test(test_register_policy_load__block_list__words_or_refused),
         cmocka_unit_test(
             test_register_policy_load__meaning_without_text_or_plan_with_unknown_one__refused),
     };
