@@ -23,6 +23,8 @@ static const struct cli_hint {
      "An officer registers this user: `esign terminal add` or `esign application add`."},
     {ESIGN_E_AUTH_FAILED, NULL, "Check user id and password. Repeated failures lock the signer."},
     {ESIGN_E_SIGNER_STATE, "locked", "An officer unlocks: `esign signer unlock USER_ID`."},
+    {ESIGN_E_CRED_STATE, "must_change", "Change the password: `esign credential change`."},
+    {ESIGN_E_CRED_STATE, "expired", "Change the password: `esign credential change`."},
     {ESIGN_E_AUTHZ, NULL, "`esign application list` shows the rights of applications."},
     {ESIGN_E_MEANING, NULL, "`esign meaning list` shows what can be used."},
     {ESIGN_E_TERMINAL, NULL, "An officer registers the terminal: `esign terminal add`."},
@@ -32,6 +34,7 @@ static const struct cli_hint {
     {ESIGN_E_CLOCK, NULL, "`esign status` shows the clock; the administrator synchronises it."},
     {ESIGN_E_AUDIT_UNAVAILABLE, NULL,
      "Nothing is signed until the administrator has repaired this: `esign audit verify`."},
+    {ESIGN_E_PASSWORD_POLICY, "reused", "Choose a password that was never used here."},
     {ESIGN_E_PASSWORD_POLICY, NULL, "Choose a longer or less common password."},
     {ESIGN_E_INTERNAL, NULL, "The administrator finds more in the service's log."},
 };

@@ -64,6 +64,10 @@ enum cli_exit command_signer_unlock(struct cli *cli);
 enum cli_exit command_signer_unlock_officer(struct cli *cli);
 enum cli_exit command_signer_history(struct cli *cli);
 
+/* credential.c */
+enum cli_exit command_credential_change(struct cli *cli);
+enum cli_exit command_credential_must_change(struct cli *cli);
+
 /* register.c */
 enum cli_exit command_approvals_list(struct cli *cli);
 enum cli_exit command_approvals_show(struct cli *cli);

@@ -8,7 +8,7 @@ MAN = "client/man/esign.1"
 
 
 def commands():
-    rows = re.findall(r'^\s+\{"([a-z ]+)",\s*"([A-Z_ ]*)",\s*\d', tree.read("client/cli/table.c"),
+    rows = re.findall(r'^\s+\{"([a-z -]+)",\s*"([A-Z_ ]*)",\s*\d', tree.read("client/cli/table.c"),
                       re.M)
     return {words: operands for words, operands in rows}
 
@@ -23,8 +23,8 @@ def man_commands():
     for line in tree.read(MAN).splitlines():
         match = re.match(r"\.(?:It\s+(?:Xo\s+)?(?:Ic|Cm|Nm)|Ic|Cm|Ss)\s+(?:esign\s+)?(.*)", line)
         if match:
-            found.append(" ".join(re.findall(r"\b[a-z]+\b", match.group(1).split(" Ar ")[0]
-                                             .split(" Fl ")[0].split(" Op ")[0])))
+            words = match.group(1).split(" Ar ")[0].split(" Fl ")[0].split(" Op ")[0]
+            found.append(" ".join(re.findall(r"\b[a-z]+(?:-[a-z]+)*\b", words)))
     return found
 
 
