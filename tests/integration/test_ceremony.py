@@ -1,5 +1,7 @@
 """The ceremony through the socket: tickets, components, rights, envelope and manifestation."""
 
+# tier: quick
+
 import base64
 import hashlib
 import json

@@ -1,5 +1,7 @@
 """Verdicts: altered, transplanted, forged with the right key, made before a revocation, offline."""
 
+# tier: quick
+
 import base64
 import hashlib
 import json
