@@ -1,9 +1,9 @@
 /* LD_PRELOAD: logs what esignd does to the files of its store, and what it tells its callers.
  *
- *   ESIGN_POWER_LOG          the log, an existing file; opened before main() and any sandbox
- *   ESIGN_POWER_FOLDER       the folder of the store
- *   ESIGN_POWER_SYNCHRONOUS  instead of FULL in "PRAGMA synchronous=FULL": the store of a program
- *                            that does not sync, which the test must find out
+ *   ESIGN_POWER_LOG      the log, an existing file; opened before main() and any sandbox
+ *   ESIGN_POWER_FOLDER   the folder of the store
+ *   ESIGN_POWER_REPLACE  "OLD>NEW": replaces OLD in what is given to sqlite3_exec(), such as a
+ *                        PRAGMA
  *
  * A program of another name only passes through.  Record: struct record, then `len` bytes.
  *
@@ -60,7 +60,7 @@ enum { FDS_MAX = 4096, LOG_FD_MIN = 1000 };
 
 static int log_fd = -1;
 static const char *folder;
-static const char *synchronous;
+static const char *replace; /* or NULL */
 static int64_t syncs;
 static unsigned char kinds[FDS_MAX]; /* enum what of each descriptor */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -86,7 +86,9 @@ __attribute__((constructor)) static void start(void)
     folder = getenv("ESIGN_POWER_FOLDER");
     if (!path || !folder || strcmp(program_invocation_short_name, "esignd") != 0)
         return;
-    synchronous = getenv("ESIGN_POWER_SYNCHRONOUS");
+    replace = getenv("ESIGN_POWER_REPLACE");
+    if (replace && !strchr(replace, '>'))
+        give_up("power_log: ESIGN_POWER_REPLACE is not OLD>NEW\n");
     int fd = REAL(open)(path, O_WRONLY | O_APPEND | O_CLOEXEC);
     if (fd >= 0)
         log_fd = fcntl(fd, F_DUPFD_CLOEXEC, LOG_FD_MIN);
@@ -336,13 +338,14 @@ int sqlite3_exec(void *db, const char *sql, int (*row)(void *, int, char **, cha
 int sqlite3_exec(void *db, const char *sql, int (*row)(void *, int, char **, char **), void *ctx,
                  char **ret_error)
 {
-    static const char full[] = "synchronous=FULL";
-    char text[2000];
-    const char *at = synchronous && sql ? strstr(sql, full) : NULL;
+    char old[100], text[2000];
+    size_t len = replace ? strcspn(replace, ">") : 0;
+    (void)snprintf(old, sizeof old, "%.*s", (int)len, replace ? replace : "");
+    const char *at = len > 0 && sql ? strstr(sql, old) : NULL;
     if (!at)
         return REAL(sqlite3_exec)(db, sql, row, ctx, ret_error);
-    (void)snprintf(text, sizeof text, "%.*ssynchronous=%s%s", (int)(at - sql), sql, synchronous,
-                   at + sizeof full - 1);
+    (void)snprintf(text, sizeof text, "%.*s%s%s", (int)(at - sql), sql, replace + len + 1,
+                   at + len);
     return REAL(sqlite3_exec)(db, text, row, ctx, ret_error);
 }
 

@@ -21,6 +21,8 @@ import power  # noqa: E402  pylint: disable=wrong-import-position
 
 IN_FLIGHT = 8
 GUESSES = 2
+# The write-ahead log goes into the database while signings go on, as it does in a long run.
+CHECKPOINTS = "wal_autocheckpoint=10000>wal_autocheckpoint=20"
 SHARE = 0.4  # of the points of long logs; tests/long/power_loss takes all
 FAST_HASH = {"hash.memory_kib": "8192", "hash.iterations": "1"}
 FAULT = os.path.join(esigntest.BUILD, "fault")
@@ -65,9 +67,10 @@ class Site:
             os.chmod(path, 0o600)
             os.chown(path, owner.st_uid, owner.st_gid)
 
-    def log(self, work, synchronous=None, image=None, told=None):
+    def log(self, work, replace=None, image=None, told=None):
         """Start the service, work(), stop it, all in the log. Returns a Check of it.
-        image: the disk to start from instead of the present one, told: before that."""
+        replace: "OLD>NEW" in what SQLite is told; image: the disk to start from instead of the
+        present one; told: what had been told before that."""
         self.esignd.launch("stop", check=False)  # it does not run after another log
         if image:
             self.put(image)
@@ -78,8 +81,8 @@ class Site:
             os.chmod(path, 0o666)
         shim = {"LD_PRELOAD": self.library, "ESIGN_POWER_LOG": path,
                 "ESIGN_POWER_FOLDER": self.folder}
-        if synchronous:
-            shim["ESIGN_POWER_SYNCHRONOUS"] = synchronous
+        if replace:
+            shim["ESIGN_POWER_REPLACE"] = replace
         before, self.esignd.environment = self.esignd.environment, {
             **self.esignd.environment, **shim}
         try:
@@ -189,12 +192,25 @@ class PowerLoss(unittest.TestCase):
 
     @req("11.10(e)", "11.10(c)", "design 3", "design 7", "design 10")
     def test_power_cut__eight_in_flight__nothing_acknowledged_is_lost(self):
-        check = self.site.log(self.site.sign_in_flight)
+        check = self.site.log(self.site.sign_in_flight, CHECKPOINTS)
         self.assert_signatures(check, IN_FLIGHT)
+        self.assertGreater(self.restarts(), 0)
         check.run(SHARE)
         tell("%d in flight" % IN_FLIGHT, self.site, check)
         self.assertEqual(check.findings, [])
         self.cut_again(check)
+
+    def restarts(self):
+        """How often the write-ahead log was begun anew before the last reply."""
+        paths, begun = {}, 0
+        last = max(n for n, event in enumerate(self.site.events) if event.kind == "s")
+        for event in self.site.events[:last]:
+            if event.kind == "o":
+                paths[event.number] = event.data
+            elif event.kind == "w" and event.offset == 0 and \
+                    paths[event.number].endswith(b"-wal"):
+                begun += 1
+        return begun - 1
 
     def cut_again(self, check):
         """The recovery from the cut that left most behind is itself cut at every point."""
@@ -230,7 +246,7 @@ class PowerLoss(unittest.TestCase):
 
     @req("design 10")
     def test_power_cut__a_store_that_does_not_sync__is_found_out(self):
-        check = self.site.log(self.site.sign_one, synchronous="OFF")
+        check = self.site.log(self.site.sign_one, replace="synchronous=FULL>synchronous=OFF")
         self.assert_signatures(check, 1)
         check.run(0.1)
         tell("synchronous=OFF", self.site, check)
