@@ -41,29 +41,45 @@ enum esign_rc json_parse_object(struct bytes text, json_t **ret, struct fault *f
     return ESIGN_OK;
 }
 
-static void json_put_string(const char *s, size_t len, struct buf *out)
+static void json_put_escaped(unsigned char c, struct buf *out)
 {
     static const char plain[] = "\b\t\n\f\r\"\\", names[] = "btnfr\"\\";
+    const char *at = c ? strchr(plain, c) : NULL;
+
+    if (at) {
+        buf_put_u8(out, '\\');
+        buf_put_u8(out, (uint8_t)names[at - plain]);
+    } else {
+        buf_put_fmt(out, "\\u%04x", c);
+    }
+}
+
+/* What needs no escape is copied in one piece. */
+static void json_put_string(const char *s, size_t len, struct buf *out)
+{
+    size_t start = 0;
 
     buf_put_u8(out, '"');
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)s[i];
-        const char *at = c ? strchr(plain, c) : NULL;
-        if (at) {
-            buf_put_u8(out, '\\');
-            buf_put_u8(out, (uint8_t)names[at - plain]);
-        } else if (c < 0x20) {
-            buf_put_fmt(out, "\\u%04x", c);
-        } else {
-            buf_put_u8(out, c);
-        }
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        buf_put(out, bytes_of(s + start, i - start));
+        json_put_escaped(c, out);
+        start = i + 1;
     }
+    buf_put(out, bytes_of(s + start, len - start));
     buf_put_u8(out, '"');
 }
 
-static int json_compare_names(const void *a, const void *b)
+struct json_member {
+    const char *name;
+    const json_t *value;
+};
+
+static int json_compare_members(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp(((const struct json_member *)a)->name, ((const struct json_member *)b)->name);
 }
 
 static bool json_is_ascii(const char *s)
@@ -79,25 +95,25 @@ static enum esign_rc json_put(const json_t *value, struct buf *out, int depth);
 static enum esign_rc json_put_object(const json_t *object, struct buf *out, int depth)
 {
     size_t count = json_object_size(object), i = 0;
-    CLEANUP(free_p) const char **names = calloc(count ? count : 1, sizeof(*names));
+    CLEANUP(free_p) struct json_member *members = calloc(count ? count : 1, sizeof(*members));
 
-    if (!names)
+    if (!members)
         return ESIGN_E_TOO_LARGE;
     /* jansson's iterators take a non-const object but do not change it */
     json_t *borrowed = (json_t *)(uintptr_t)object;
     for (void *at = json_object_iter(borrowed); at; at = json_object_iter_next(borrowed, at)) {
-        names[i] = json_object_iter_key(at);
-        if (!json_is_ascii(names[i++]))
+        members[i] = (struct json_member){json_object_iter_key(at), json_object_iter_value(at)};
+        if (!json_is_ascii(members[i++].name))
             return ESIGN_E_PROTO;
     }
-    qsort(names, count, sizeof(*names), json_compare_names);
+    qsort(members, count, sizeof(*members), json_compare_members);
     buf_put_u8(out, '{');
     for (i = 0; i < count; i++) {
         if (i > 0)
             buf_put_u8(out, ',');
-        json_put_string(names[i], strlen(names[i]), out);
+        json_put_string(members[i].name, strlen(members[i].name), out);
         buf_put_u8(out, ':');
-        enum esign_rc rc = json_put(json_object_get(object, names[i]), out, depth + 1);
+        enum esign_rc rc = json_put(members[i].value, out, depth + 1);
         if (rc != ESIGN_OK)
             return rc;
     }
