@@ -24,6 +24,7 @@ enum esign_rc audit_open(struct store *store, const char *origin, struct audit *
     }
     a->store = store;
     a->tree = tree;
+    atomic_flag_clear(&a->verifying);
     (void)snprintf(a->origin, sizeof a->origin, "%s", origin); /* fits: checked above */
     (void)pthread_mutex_init(&a->mutex, NULL);                 /* only fills in a structure */
     struct audit_head head;

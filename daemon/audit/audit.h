@@ -56,7 +56,7 @@ struct audit_report {
  * computed, and the checkpoint signatures under spki (empty: not checked).  ESIGN_OK also when
  * something does not hold: the report says so.  An entry that was replaced together with its leaf
  * and its rows is known only by the checkpoint that no longer holds: then bad_seq is the first
- * entry since the checkpoint before. */
+ * entry since the checkpoint before.  One at a time, since it takes long: ESIGN_E_BUSY. */
 enum esign_rc audit_verify(struct audit *a, struct bytes spki, const char *anchor_path,
                            struct audit_report *ret, struct fault *f) MUST_CHECK;
 

@@ -196,8 +196,8 @@ static enum esign_rc check_entries(struct audit *a, struct audit_report *r, stru
     return rc;
 }
 
-enum esign_rc audit_verify(struct audit *a, struct bytes spki, const char *anchor_path,
-                           struct audit_report *ret, struct fault *f)
+static enum esign_rc verify_trail(struct audit *a, struct bytes spki, const char *anchor_path,
+                                  struct audit_report *ret, struct fault *f)
 {
     struct audit_report r = {.bad_seq = -1, .checkpoint_size = -1};
     CLEANUP(claims_done)
@@ -221,4 +221,14 @@ enum esign_rc audit_verify(struct audit *a, struct bytes spki, const char *ancho
         check_claim(&w, &items[i], &r, &good);
     *ret = r;
     return ESIGN_OK;
+}
+
+enum esign_rc audit_verify(struct audit *a, struct bytes spki, const char *anchor_path,
+                           struct audit_report *ret, struct fault *f)
+{
+    if (atomic_flag_test_and_set(&a->verifying))
+        return fault_set(f, ESIGN_E_BUSY, "the audit trail is being verified already");
+    enum esign_rc rc = verify_trail(a, spki, anchor_path, ret, f);
+    atomic_flag_clear(&a->verifying);
+    return rc;
 }

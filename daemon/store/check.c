@@ -6,7 +6,7 @@ enum { CHUNK = 2048 }; /* entries or rows in one read: a long read would let the
 
 /* A walk through the trail. */
 struct check {
-    struct store_reader *reader;
+    sqlite3 *db;
     sqlite3_stmt *lookup; /* the newest entry of a row, and its body */
     int64_t next;         /* the sequence that is expected */
     int64_t time_ms;      /* of the entry before */
@@ -34,10 +34,10 @@ static enum esign_rc check_told_row(struct check *c, int64_t seq, const char *ke
     sqlite3_stmt *st = c->lookup;
     (void)sqlite3_reset(st); /* repeats the failure of a step that was dealt with */
     if (store_bind_text(st, 1, kind) || store_bind_text(st, 2, slash + 1))
-        return store_fault(c->reader->db, "store: check", f);
+        return store_fault(c->db, "store: check", f);
     int step = sqlite3_step(st);
     if (step != SQLITE_ROW && step != SQLITE_DONE)
-        return store_fault(c->reader->db, "store: check", f);
+        return store_fault(c->db, "store: check", f);
     if (step == SQLITE_DONE || sqlite3_column_int64(st, 0) < seq)
         return fault_set(f, ESIGN_E_AUDIT_UNAVAILABLE, "row %s is missing or older than entry %lld",
                          key, (long long)seq);
@@ -81,7 +81,7 @@ static bool check_entries(struct check *c, int64_t size)
 {
     CLEANUP(sqlite3_finalize_p) sqlite3_stmt *st = NULL;
     struct fault f = {0};
-    if (store_prepare(c->reader->db,
+    if (store_prepare(c->db,
                       "SELECT seq, bytes, leaf FROM entry WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
                       &st, &f) ||
         sqlite3_bind_int64(st, 1, c->next) || sqlite3_bind_int(st, 2, CHUNK)) {
@@ -105,7 +105,7 @@ static bool check_entries(struct check *c, int64_t size)
         (void)fault_set(&f, ESIGN_E_AUDIT_UNAVAILABLE, "audit entry %lld is missing",
                         (long long)c->next);
     else
-        (void)store_fault(c->reader->db, "store: check", &f);
+        (void)store_fault(c->db, "store: check", &f);
     found_bad(c, c->next, &f);
     return false;
 }
@@ -117,16 +117,15 @@ static void check_done(struct check *c)
 
 static enum esign_rc prepare_check(struct check *c, struct fault *f)
 {
-    return store_prepare(c->reader->db,
-                         "SELECT entry_seq, body FROM row WHERE kind = ?1 AND id = ?2", &c->lookup,
-                         f);
+    return store_prepare(c->db, "SELECT entry_seq, body FROM row WHERE kind = ?1 AND id = ?2",
+                         &c->lookup, f);
 }
 
-enum esign_rc store_check_tail(struct store_reader *reader, int64_t from, int64_t size,
-                               int64_t *ret_bad_seq, struct fault *f)
+enum esign_rc store_check_tail(sqlite3 *db, int64_t from, int64_t size, int64_t *ret_bad_seq,
+                               struct fault *f)
 {
     struct fault bad = {0};
-    CLEANUP(check_done) struct check c = {.reader = reader, .next = from, .bad_seq = -1, .f = &bad};
+    CLEANUP(check_done) struct check c = {.db = db, .next = from, .bad_seq = -1, .f = &bad};
     enum esign_rc rc = prepare_check(&c, f);
     if (rc)
         return rc;
@@ -158,7 +157,7 @@ static enum esign_rc check_rows(struct check *c, int64_t size, struct buf *kind,
 {
     CLEANUP(sqlite3_finalize_p) sqlite3_stmt *st = NULL;
     enum esign_rc rc =
-        store_prepare(c->reader->db,
+        store_prepare(c->db,
                       "SELECT row.id, row.entry_seq, row.body, entry.bytes, entry.leaf, row.kind "
                       "FROM row LEFT JOIN entry ON entry.seq = row.entry_seq "
                       "WHERE (row.kind, row.id) > (?1, ?2) ORDER BY row.kind, row.id LIMIT ?3",
@@ -167,7 +166,7 @@ static enum esign_rc check_rows(struct check *c, int64_t size, struct buf *kind,
         return rc;
     if (store_bind_text(st, 1, buf_str(kind)) || store_bind_text(st, 2, buf_str(id)) ||
         sqlite3_bind_int(st, 3, CHUNK))
-        return store_fault(c->reader->db, "store: check", c->f);
+        return store_fault(c->db, "store: check", c->f);
     CLEANUP(buf_done) struct buf last_kind = buf_new(kind->max);
     CLEANUP(buf_done) struct buf last_id = buf_new(id->max);
     int count = 0;
@@ -180,7 +179,7 @@ static enum esign_rc check_rows(struct check *c, int64_t size, struct buf *kind,
         }
     }
     if (step != SQLITE_DONE)
-        return store_fault(c->reader->db, "store: check", c->f);
+        return store_fault(c->db, "store: check", c->f);
     *ret_more = count == CHUNK;
     buf_clear(kind);
     buf_clear(id);
@@ -195,10 +194,9 @@ static enum esign_rc check_ends(struct store *s, struct check *c)
     int64_t first = 0;
     int64_t last = 0;
     struct fault f = {0};
-    enum esign_rc rc =
-        store_query_int(c->reader->db, "SELECT min(seq) FROM entry", 0, &first, c->f);
+    enum esign_rc rc = store_query_int(c->db, "SELECT min(seq) FROM entry", 0, &first, c->f);
     if (!rc)
-        rc = store_query_int(c->reader->db, "SELECT max(seq) FROM entry", -1, &last, c->f);
+        rc = store_query_int(c->db, "SELECT max(seq) FROM entry", -1, &last, c->f);
     if (rc)
         return rc;
     int64_t size = store_size(s); /* asked after the disk: the trail only grows */
@@ -214,9 +212,12 @@ enum esign_rc store_check(struct store *s, int64_t *ret_bad_seq, struct fault *f
 {
     struct fault bad = {0};
     int64_t size = store_size(s);
-    CLEANUP(store_reader_give_p) struct store_reader *reader = store_reader_take(s->readers);
-    CLEANUP(check_done) struct check c = {.reader = reader, .bad_seq = -1, .f = &bad};
-    enum esign_rc rc = prepare_check(&c, f);
+    CLEANUP(sqlite3_close_p) sqlite3 *db = NULL;
+    enum esign_rc rc = store_open_reader(s->path, &db, f);
+    if (rc)
+        return rc;
+    CLEANUP(check_done) struct check c = {.db = db, .bad_seq = -1, .f = &bad};
+    rc = prepare_check(&c, f);
     if (rc)
         return rc;
     while (c.next < size && check_entries(&c, size))

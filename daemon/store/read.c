@@ -5,7 +5,13 @@
 #include <string.h>
 
 /* Rows of kinds up to COUNTED_MAX are counted when they are listed. */
-enum { COUNTED_MAX = 4096, LIST_MAX = 1000, LIST_SQL_MAX = 1024, LEAVES_MAX = 65536 };
+enum {
+    COUNTED_MAX = 4096,
+    LIST_MAX = 1000,
+    LIST_SQL_MAX = 1024,
+    LEAVES_SHORT = 1024,
+    LEAVES_MAX = 65536
+};
 
 /* A row as it stands on disk, and the entry that tells of it. */
 struct read_row {
@@ -90,7 +96,10 @@ enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_
     if (!store_is_kind(kind) || !text_is_id(id, STORE_ID_MAX)) /* then no row has that name */
         return fault_set(f, ESIGN_E_NOT_FOUND, "there is no %.32s/%.64s", kind, id);
     int64_t newest = store_newest_get(s->newest, kind, id); /* before the disk: that only grows */
-    CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
+    CLEANUP(store_reader_give_p) struct store_reader *r = NULL;
+    enum esign_rc rc = store_reader_take(s->readers, STORE_READ_SHORT, &r, f);
+    if (rc)
+        return rc;
     if (store_bind_text(r->get, 1, kind) || store_bind_text(r->get, 2, id))
         return store_fault(r->db, "store: read", f);
     switch (sqlite3_step(r->get)) {
@@ -179,9 +188,11 @@ enum esign_rc store_list(struct store *s, const char *kind, const char *member, 
 {
     CLEANUP(json_decref_p) json_t *items = json_array();
     const struct told told = {s->newest, kind, store_size(s)};
-    CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
+    CLEANUP(store_reader_give_p) struct store_reader *r = NULL;
+    enum esign_rc rc = store_reader_take(s->readers, STORE_READ_LONG, &r, f);
     CLEANUP(sqlite3_finalize_p) sqlite3_stmt *st = NULL;
-    enum esign_rc rc = prepare_list(r->db, kind, member, &st, f);
+    if (!rc)
+        rc = prepare_list(r->db, kind, member, &st, f);
     if (!rc)
         rc = check_count(&told, r->db, f);
     if (rc)
@@ -211,7 +222,10 @@ int64_t store_size(struct store *s)
 
 enum esign_rc store_entry(struct store *s, int64_t seq, struct buf *out, struct fault *f)
 {
-    CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
+    CLEANUP(store_reader_give_p) struct store_reader *r = NULL;
+    enum esign_rc rc = store_reader_take(s->readers, STORE_READ_SHORT, &r, f);
+    if (rc)
+        return rc;
     if (sqlite3_bind_int64(r->entry, 1, seq))
         return store_fault(r->db, "store: read", f);
     int step = sqlite3_step(r->entry);
@@ -223,7 +237,7 @@ enum esign_rc store_entry(struct store *s, int64_t seq, struct buf *out, struct 
     if (step != SQLITE_ROW)
         return store_fault(r->db, "store: read", f);
     struct bytes bytes = store_column(r->entry, 0);
-    enum esign_rc rc = store_check_entry(bytes, store_column(r->entry, 1), seq, NULL, f);
+    rc = store_check_entry(bytes, store_column(r->entry, 1), seq, NULL, f);
     if (rc)
         return rc;
     buf_put(out, bytes);
@@ -267,9 +281,12 @@ enum esign_rc store_leaves(struct store *s, int64_t from, int64_t count, struct 
         return fault_set(f, ESIGN_E_NOT_FOUND, "the trail has %lld entries", (long long)size);
     /* In pieces: a long read would keep the writer from reusing the write-ahead log. */
     while (count > 0) {
-        CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
+        CLEANUP(store_reader_give_p) struct store_reader *r = NULL;
         int64_t piece = count < LEAVES_MAX ? count : LEAVES_MAX;
-        enum esign_rc rc = read_leaves(r, from, piece, out, f);
+        enum esign_rc rc = store_reader_take(
+            s->readers, piece <= LEAVES_SHORT ? STORE_READ_SHORT : STORE_READ_LONG, &r, f);
+        if (!rc)
+            rc = read_leaves(r, from, piece, out, f);
         if (rc)
             return rc;
         from += piece;
@@ -286,9 +303,11 @@ enum esign_rc store_put_checkpoint(struct store *s, int64_t size, const char *no
 static enum esign_rc read_checkpoint(struct store *s, const char *sql, int64_t after,
                                      struct buf *out, int64_t *ret_size, struct fault *f)
 {
-    CLEANUP(store_reader_give_p) struct store_reader *r = store_reader_take(s->readers);
+    CLEANUP(store_reader_give_p) struct store_reader *r = NULL;
+    enum esign_rc rc = store_reader_take(s->readers, STORE_READ_SHORT, &r, f);
     CLEANUP(sqlite3_finalize_p) sqlite3_stmt *st = NULL;
-    enum esign_rc rc = store_prepare(r->db, sql, &st, f);
+    if (!rc)
+        rc = store_prepare(r->db, sql, &st, f);
     if (rc)
         return rc;
     if (sqlite3_bind_int64(st, 1, after))

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-enum { PATH_SIZE_MAX = 4096, TAIL_CHECKED = 256 };
+enum { PATH_SIZE_MAX = 4096, TAIL_CHECKED = 256, READ_WAIT_MS = 5000 };
 
 /* One process at a time: a lock on a file beside the store, since SQLite's own locks let several
  * processes in. */
@@ -64,13 +64,12 @@ static enum esign_rc read_head(sqlite3 *db, struct store_head *ret, struct fault
     return ESIGN_OK;
 }
 
-static enum esign_rc check_tail(struct store *s, int64_t size, struct fault *f)
+static enum esign_rc check_tail(sqlite3 *db, int64_t size, struct fault *f)
 {
-    CLEANUP(store_reader_give_p) struct store_reader *reader = store_reader_take(s->readers);
     int64_t bad_seq = -1;
     struct fault bad = {0};
-    enum esign_rc rc = store_check_tail(reader, size > TAIL_CHECKED ? size - TAIL_CHECKED : 0, size,
-                                        &bad_seq, &bad);
+    enum esign_rc rc =
+        store_check_tail(db, size > TAIL_CHECKED ? size - TAIL_CHECKED : 0, size, &bad_seq, &bad);
     if (rc || bad_seq < 0) {
         if (rc && f)
             *f = bad;
@@ -97,9 +96,9 @@ static enum esign_rc open_parts(struct store *s, const char *path, struct fault 
     if (!rc)
         rc = store_newest_read(s->newest, db, head.size, f);
     if (!rc)
-        rc = store_readers_open(path, &s->readers, f);
+        rc = store_readers_open(path, READ_WAIT_MS, &s->readers, f);
     if (!rc)
-        rc = check_tail(s, head.size, f);
+        rc = check_tail(db, head.size, f);
     if (!rc)
         rc = store_writer_start(path, TAKE(db), s->clock, s->newest, &head, &s->writer, f);
     return rc;
@@ -113,7 +112,9 @@ enum esign_rc store_open(const char *path, const struct clock *clock, struct sto
         return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
     s->lock_fd = -1;
     s->clock = clock;
-    enum esign_rc rc = lock_store(path, &s->lock_fd, f);
+    s->path = strdup(path);
+    enum esign_rc rc = s->path ? lock_store(path, &s->lock_fd, f)
+                               : fault_set(f, ESIGN_E_INTERNAL, "out of memory");
     if (!rc)
         rc = open_parts(s, path, f);
     if (rc) {
@@ -134,6 +135,7 @@ void store_close(struct store *s)
     store_writer_stop(s->writer);
     store_newest_close(s->newest);
     close_p(&s->lock_fd);
+    free(s->path);
     free(s);
 }
 

@@ -60,6 +60,9 @@ enum esign_rc store_commit(struct store *s, const struct store_change *change,
                            int64_t deadline_at_ms, struct store_receipt *ret,
                            struct fault *f) MUST_CHECK;
 
+/* Every read shares a few connections: ESIGN_E_BUSY if none is free for five seconds.  Lists and
+ * leaves leave some of them to single rows and entries, which signing needs. */
+
 /* Read one row.  ret_seq: its generation, may be NULL.  ESIGN_E_NOT_FOUND; ESIGN_E_CRED_STATE
  * reason "tampered": the row is not the one that its entry tells of, older than the trail tells, or
  * gone.  ret: owned by the caller. */
@@ -99,6 +102,7 @@ enum esign_rc store_checkpoint(struct store *s, struct buf *out, int64_t *ret_si
 enum esign_rc store_checkpoint_after(struct store *s, int64_t after, struct buf *out,
                                      int64_t *ret_size, struct fault *f) MUST_CHECK;
 
-/* Check every row against its entry and every entry against its leaf; *ret_bad_seq: first bad
+/* Check every row against its entry and every entry against its leaf, on a connection of its own:
+ * it takes long and nobody else waits for it; *ret_bad_seq: first bad
  * sequence or -1; detail of it in f->detail although ESIGN_OK is returned. */
 enum esign_rc store_check(struct store *s, int64_t *ret_bad_seq, struct fault *f) MUST_CHECK;

@@ -7,6 +7,7 @@
 
 struct store {
     const struct clock *clock;
+    char *path;
     int lock_fd;
     struct store_writer *writer;
     struct store_readers *readers;
@@ -20,5 +21,5 @@ enum esign_rc store_read_row(sqlite3_stmt *st, const char *kind, json_t **ret, i
 
 /* Whether the entries from (inclusive) to the end fit themselves and the rows.  As store_check,
  * for the tail only. */
-enum esign_rc store_check_tail(struct store_reader *reader, int64_t from, int64_t size,
-                               int64_t *ret_bad_seq, struct fault *f) MUST_CHECK;
+enum esign_rc store_check_tail(sqlite3 *db, int64_t from, int64_t size, int64_t *ret_bad_seq,
+                               struct fault *f) MUST_CHECK;

@@ -3,6 +3,7 @@
 import glob
 import os
 import sqlite3
+import threading
 import unittest
 
 import esigntest
@@ -84,6 +85,40 @@ class Rows(unittest.TestCase):
         signature = self.esignd.sign(lea, RECORD, "batch", "B-4", "1")
         self.revoke(lea)
         self.assertEqual(self.verdict(signature, "B-4"), ("TOTAL_PASSED", ""))
+
+
+
+class Reads(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.esignd = Instance().ready()
+        cls.addClassCleanup(cls.esignd.close)
+
+    @req("design 2", "11.10(e)")
+    def test_many_verifications__one_at_a_time_and_others_are_served(self):
+        replies = []
+
+        def verify():
+            connection = self.esignd.connection(self.esignd.application)
+            for _ in range(10):
+                replies.append(connection.send_json("GET", "/v1/audit/verification"))
+            connection.close()
+
+        threads = [threading.Thread(target=verify) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for number in range(10):
+            self.esignd.ticket(RECORD, "batch", "V-%d" % number, "1")
+            self.esignd.get("/v1/meanings")
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(replies), 80)
+        self.assertTrue(any(status == 200 for status, _ in replies))
+        for status, body in replies:
+            if status == 200:
+                self.assertEqual(body["result"], "ok")
+            else:
+                self.assertEqual((status, body["code"]), (503, "E_BUSY"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #include "audit_fixture.h"
 
+#include "audit/audit_internal.h"
 #include "store_fixture.h"
 
 /* The store's fixture with a trail, a key and an anchor on top. */
@@ -381,6 +382,19 @@ static void test_audit_open__unusable_origin__refused(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_audit_verify__one_is_running__busy(void **state)
+{
+    REQ("11.10(e)", "design 2");
+    struct trail *t = *state;
+    struct audit_report r = {0};
+    assert_false(atomic_flag_test_and_set(&t->audit->verifying));
+    assert_int_equal(audit_verify(t->audit, t->key.signer.spki, t->anchor, &r, &t->fault),
+                     ESIGN_E_BUSY);
+    atomic_flag_clear(&t->audit->verifying);
+    assert_int_equal(verify(t).bad_seq, -1);
+    assert_int_equal(verify(t).bad_seq, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +420,7 @@ int main(void)
         CASE(test_audit_checkpoint__nothing_new__same_note_not_signed_again),
         CASE(test_audit_proof__each_covered_entry__checks_offline),
         CASE(test_audit_open__unusable_origin__refused),
+        CASE(test_audit_verify__one_is_running__busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 #include "store_fixture.h"
 
+#include "store/readers.h"
+
 #include <pthread.h>
 #include <sys/stat.h>
 
@@ -316,6 +318,30 @@ static void test_store_open__old_entry_changed__refused(void **state)
     }
 }
 
+static void test_store_reader_take__all_in_use__busy_after_a_bound(void **state)
+{
+    REQ("design 2");
+    struct fixture *x = *state;
+    struct store_readers *readers = NULL;
+    struct store_reader *out[STORE_READERS_COUNT] = {0};
+    struct store_reader *none = NULL;
+    size_t long_count = STORE_READERS_COUNT - STORE_READERS_RESERVED;
+    assert_int_equal(store_readers_open(x->path, 20, &readers, &x->fault), ESIGN_OK);
+    for (size_t i = 0; i < long_count; i++)
+        assert_int_equal(store_reader_take(readers, STORE_READ_LONG, &out[i], &x->fault), ESIGN_OK);
+    assert_int_equal(store_reader_take(readers, STORE_READ_LONG, &none, &x->fault), ESIGN_E_BUSY);
+    for (size_t i = long_count; i < STORE_READERS_COUNT; i++)
+        assert_int_equal(store_reader_take(readers, STORE_READ_SHORT, &out[i], &x->fault),
+                         ESIGN_OK);
+    assert_int_equal(store_reader_take(readers, STORE_READ_SHORT, &none, &x->fault), ESIGN_E_BUSY);
+    assert_null(none);
+    for (size_t i = 0; i < STORE_READERS_COUNT; i++)
+        store_reader_give(out[i]);
+    assert_int_equal(store_reader_take(readers, STORE_READ_LONG, &none, &x->fault), ESIGN_OK);
+    store_reader_give(none);
+    store_readers_close(readers);
+}
+
 static void commit_body(struct fixture *x, const char *kind, const char *id, json_t *body)
 {
     CLEANUP(json_decref_p) json_t *entry = fixture_entry(id);
@@ -509,6 +535,7 @@ int main(void)
         CASE(test_store_get__row_deleted__tampered),
         CASE(test_store_open__rows_changed_while_closed__tampered),
         CASE(test_store_open__old_entry_changed__refused),
+        CASE(test_store_reader_take__all_in_use__busy_after_a_bound),
         CASE(test_store_list__by_member__in_order_of_id_and_in_pages),
         CASE(test_store_list__unchecked_words__refused),
         CASE(test_store_open__second_opener__conflict),
