@@ -383,7 +383,10 @@ class Check:
     def work(self, recovery, jobs):
         while (job := jobs.get()) is not None:
             place, key, image, told = job
-            found = recovery.run(image)
+            try:
+                found = recovery.run(image)
+            except (OSError, ValueError) as error:
+                found = {"rc": "UNKNOWN", "detail": repr(error)}
             self.note(place, found, told)
             with self.lock:
                 self.seen[key] = found
