@@ -154,6 +154,18 @@ static enum esign_rc server_open(struct server *s, const char *config_path, stru
     return rc;
 }
 
+static void server_count(void *listen, struct site_traffic *ret)
+{
+    struct listen_counts counts = listen_count(listen);
+
+    *ret = (struct site_traffic){.accepted = counts.accepted,
+                                 .refused = counts.refused,
+                                 .full = counts.full,
+                                 .cut = counts.cut,
+                                 .requests = counts.requests,
+                                 .connections = counts.connections};
+}
+
 static enum esign_rc server_listen(struct server *s, struct fault *f)
 {
     const struct config *c = s->config;
@@ -173,7 +185,10 @@ static enum esign_rc server_listen(struct server *s, struct fault *f)
         .decide = server_decide,
         .refused = server_refused,
         .ctx = s};
-    return listen_start(&options, &s->listen, f);
+    enum esign_rc rc = listen_start(&options, &s->listen, f);
+    if (rc == ESIGN_OK)
+        site_set_traffic(s->site, server_count, s->listen);
+    return rc;
 }
 
 /* ---- running */

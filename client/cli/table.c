@@ -13,7 +13,8 @@
 
 /* words, operands, how many, text, options, required of these, function */
 const struct command command_rows[] = {
-    {"status", "", 0, "Show the state of the service.", 0, 0, command_status},
+    {"status", "", 0, "Show the state of the service, and whether it can sign.", SET(HEALTH), 0,
+     command_status},
     {"init", "", 0,
      "Initialise the service: make missing tokens (as root), the CA, the audit trail's key and the "
      "first officers.",

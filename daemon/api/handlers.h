@@ -64,6 +64,8 @@ enum esign_rc handler_signer_act(struct api_request *request, const char *role2,
     enum esign_rc name(struct api_request *request, struct api_reply *reply, struct fault *f)
 
 HANDLER(handle_status);
+HANDLER(handle_health);
+HANDLER(handle_metrics);
 HANDLER(handle_init);
 HANDLER(handle_ca);
 HANDLER(handle_tokens);

@@ -98,6 +98,10 @@ static const struct api_query_field query_seq[] = {{"seq", API_QUERY_NUMBER, 0}}
 const struct api_route api_routes[] = {
     {"GET", "/v1/status", handle_status, PEER_ANY, API_STATE_ANY,
      .summary = "State of the service."},
+    {"GET", "/v1/health", handle_health, PEER_ANY, API_STATE_ANY,
+     .summary = "Whether the service can sign now, check by check."},
+    {"GET", "/metrics", handle_metrics, PEER_ANY, API_STATE_ANY,
+     .summary = "Measurements for monitors (Prometheus text format)."},
     {"POST", "/v1/init", handle_init, API_PEER_ROOT, API_STATE_UNINITIALISED,
      .body_max = API_BODY_SMALL, FIELDS(fields_init),
      .summary = "First start: keys, issuing certificate, policy, officers, first terminal."},

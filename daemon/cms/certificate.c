@@ -47,3 +47,23 @@ enum esign_rc cms_put_issuer_serial(struct buf *out, struct bytes cert, bool as_
     buf_put(out, serial);
     return ESIGN_OK;
 }
+
+enum esign_rc cms_certificate_end(struct bytes cert, int64_t *ret_ms, struct fault *f)
+{
+    struct reader all = reader_of(cert);
+    struct reader parts = reader_of(der_take(&all, DER_SEQUENCE));
+    struct reader tbs = reader_of(der_take(&parts, DER_SEQUENCE));
+
+    (void)der_take(&tbs, DER_CONTEXT_0); /* version; errors stay in tbs, as in the next three */
+    (void)der_take_any(&tbs);            /* serial number */
+    (void)der_take(&tbs, DER_SEQUENCE);  /* algorithm */
+    (void)der_take_any(&tbs);            /* issuer */
+    struct reader validity = reader_of(der_take(&tbs, DER_SEQUENCE));
+    (void)der_take_time(&validity); /* notBefore */
+    int64_t end_ms = der_take_time(&validity);
+
+    if (!reader_done(&all) || parts.failed || tbs.failed || !reader_done(&validity))
+        return fault_set(f, ESIGN_E_INTERNAL, "a certificate of ours can't be read");
+    *ret_ms = end_ms;
+    return ESIGN_OK;
+}

@@ -15,6 +15,10 @@ enum esign_rc cms_read_certificate(struct bytes der, X509 **ret, struct fault *f
 enum esign_rc cms_put_issuer_serial(struct buf *out, struct bytes cert, bool as_general_names,
                                     struct fault *f) MUST_CHECK;
 
+/* When a certificate of ours ends (its notAfter), in milliseconds since 1970; read without decoding
+ * its key.  ESIGN_E_INTERNAL.  Source: RFC 5280 section 4.1.2.5. */
+enum esign_rc cms_certificate_end(struct bytes cert, int64_t *ret_ms, struct fault *f) MUST_CHECK;
+
 /* cms_check_value() with the key of a certificate that is parsed already. */
 enum esign_rc cms_check_value_with(X509 *cert, struct bytes digest, struct bytes value, bool *ret,
                                    struct fault *f) MUST_CHECK;

@@ -91,6 +91,11 @@ void document_close(struct document *d)
     free(d);
 }
 
+enum esign_rc document_ping(struct document *d, int64_t deadline_at_ms, struct fault *f)
+{
+    return worker_ping(d->pool, deadline_at_ms, f);
+}
+
 static enum esign_rc check_sizes(const struct document_signature *s, struct fault *f)
 {
     if (s->cms.len > DOCUMENT_SIGNATURE_MAX)

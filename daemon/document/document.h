@@ -23,6 +23,10 @@ enum esign_rc document_spawn(const char *program, struct document **ret,
                              struct fault *f) MUST_CHECK;
 void document_close(struct document *d); /* ends and reaps a child; NULL is allowed */
 
+/* Whether the service answers; nothing is parsed.  ESIGN_E_HSM reason "worker", ESIGN_E_DEADLINE.
+ */
+enum esign_rc document_ping(struct document *d, int64_t deadline_at_ms, struct fault *f) MUST_CHECK;
+
 struct document_signature {
     struct bytes cms;            /* DER of the detached signature */
     struct bytes record_digest;  /* SHA-256 of the record's bytes; empty: unknown */

@@ -30,6 +30,11 @@ void hash_close(struct hash *h)
     free(h);
 }
 
+enum esign_rc hash_ping(struct hash *h, int64_t deadline_at_ms, struct fault *f)
+{
+    return worker_ping(h->pool, deadline_at_ms, f);
+}
+
 /* A body with room from the start, so that the secret is not copied about in growing. */
 static enum esign_rc hash_body_new(const char *phc, const struct secret *s, struct buf *ret,
                                    struct fault *f)

@@ -12,6 +12,10 @@ enum esign_rc hash_open(const char *path, unsigned lanes, struct hash **ret,
                         struct fault *f) MUST_CHECK;
 void hash_close(struct hash *h);
 
+/* Whether the service answers; nothing is hashed.  ESIGN_E_HSM reason "worker", ESIGN_E_DEADLINE.
+ */
+enum esign_rc hash_ping(struct hash *h, int64_t deadline_at_ms, struct fault *f) MUST_CHECK;
+
 /* Argon2id with a fresh salt at the service's configured cost.  ret: PHC string. */
 enum esign_rc hash_make(struct hash *h, const struct secret *s, int64_t deadline_at_ms,
                         char ret[HASH_PHC_MAX], struct fault *f) MUST_CHECK;

@@ -7,6 +7,10 @@
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "base/log.h"
+#include "site/counters.h"
+#include "site/expiry.h"
+
+typedef void (*site_count)(void *ctx, struct site_traffic *ret);
 
 struct site {
     const struct config *config;
@@ -18,6 +22,10 @@ struct site {
     struct token *tokens[CONFIG_TOKENS_MAX];
     size_t token_count;
     atomic_bool ready;
+    struct counters counters;
+    struct expiry expiry;
+    void *count_ctx;
+    _Atomic(site_count) count; /* set after count_ctx */
 };
 
 static const char *const site_role_options[] = {"roles.signer", "roles.ca", "roles.log"};
@@ -51,11 +59,18 @@ static enum esign_rc site_find_ready(struct site *s, struct fault *f)
     return rc == ESIGN_E_NOT_FOUND ? ESIGN_OK : rc;
 }
 
+static void site_note(void *ctx, const json_t *entry)
+{
+    counters_note(ctx, entry);
+}
+
 static enum esign_rc site_open_parts(struct site *s, struct fault *f)
 {
     const struct config *c = s->config;
     enum esign_rc rc = store_open(config_str(c, "store.path"), s->clock, &s->store, f);
 
+    if (rc == ESIGN_OK)
+        store_observe(s->store, site_note, &s->counters);
     if (rc == ESIGN_OK)
         rc = audit_open(s->store, config_str(c, "site.origin"), &s->audit, f);
     if (rc == ESIGN_OK)
@@ -78,6 +93,7 @@ enum esign_rc site_open(const struct config *config, const struct clock *clock, 
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for the service");
     s->config = config;
     s->clock = clock;
+    (void)pthread_mutex_init(&s->expiry.mutex, NULL); /* only fills in a structure */
     enum esign_rc rc = site_open_parts(s, f);
     if (rc != ESIGN_OK) {
         site_close(s);
@@ -97,6 +113,7 @@ void site_close(struct site *s)
     hash_close(s->hash);
     audit_close(s->audit);
     store_close(s->store);
+    (void)pthread_mutex_destroy(&s->expiry.mutex); /* nobody holds it */
     free(s);
 }
 
@@ -163,6 +180,31 @@ bool site_is_production(const struct site *s)
 const char *site_system(const struct site *s)
 {
     return site_is_production(s) ? "production" : "test";
+}
+
+void site_set_traffic(struct site *s, site_count count, void *ctx)
+{
+    s->count_ctx = ctx;
+    atomic_store(&s->count, count);
+}
+
+void site_traffic(struct site *s, struct site_traffic *ret)
+{
+    site_count count = atomic_load(&s->count);
+
+    *ret = (struct site_traffic){0};
+    if (count)
+        count(s->count_ctx, ret);
+}
+
+const struct counters *site_counters(const struct site *s)
+{
+    return &s->counters;
+}
+
+struct expiry *site_expiry(struct site *s)
+{
+    return &s->expiry;
 }
 
 bool site_ready(struct site *s)

@@ -37,6 +37,23 @@ int64_t site_token_deadline(const struct site *s, enum site_role role, int64_t d
 bool site_is_production(const struct site *s); /* what "system" says in the envelope */
 const char *site_system(const struct site *s);
 
+/* What the socket has seen, as the listener counts it; for monitors. */
+struct site_traffic {
+    uint64_t accepted, refused, full, cut, requests; /* since the start */
+    unsigned connections;                            /* now */
+};
+
+/* Who counts it: called in request threads from now on, as long as requests are served. */
+void site_set_traffic(struct site *s, void (*count)(void *ctx, struct site_traffic *ret),
+                      void *ctx);
+/* All zero before the listener runs. */
+void site_traffic(struct site *s, struct site_traffic *ret);
+
+struct counters;
+struct expiry;
+const struct counters *site_counters(const struct site *s); /* what the trail was told */
+struct expiry *site_expiry(struct site *s);                 /* for expiry.c */
+
 /* Whether esign init has been completed.  Cheap. */
 bool site_ready(struct site *s);
 void site_set_ready(struct site *s);

@@ -151,5 +151,19 @@ enum esign_rc store_commit(struct store *s, const struct store_change *change,
     enum esign_rc rc = store_prepare_change(change, &prepared, f);
     if (rc)
         return rc;
-    return store_writer_commit(s->writer, change, &prepared, deadline_at_ms, ret, f);
+    rc = store_writer_commit(s->writer, change, &prepared, deadline_at_ms, ret, f);
+    if (!rc && s->observe)
+        s->observe(s->observe_ctx, change->entry);
+    return rc;
+}
+
+void store_observe(struct store *s, void (*fn)(void *ctx, const json_t *entry), void *ctx)
+{
+    s->observe = fn;
+    s->observe_ctx = ctx;
+}
+
+int64_t store_busy_since(struct store *s)
+{
+    return store_writer_busy_since(s->writer);
 }

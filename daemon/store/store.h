@@ -49,6 +49,13 @@ enum esign_rc store_open(const char *path, const struct clock *clock, struct sto
                          struct fault *f) MUST_CHECK;
 void store_close(struct store *s); /* finishes what was accepted */
 
+/* fn is told each entry that store_commit() has written (the caller's members of it), in the thread
+ * that wrote it.  To be set before other threads use the store; fn NULL: nobody. */
+void store_observe(struct store *s, void (*fn)(void *ctx, const json_t *entry), void *ctx);
+
+/* Since when (monotonic) the writer is busy with what it took last; 0: it waits for work. */
+int64_t store_busy_since(struct store *s);
+
 /* Write entry and rows; ret may be NULL; returns when they are on disk.  Group commit with what
  * else is waiting. ESIGN_E_CONFLICT (reason "generation", field kind/id): a guard has moved,
  * nothing written; ESIGN_E_CRED_STATE reason "tampered": a guarded row as in store_get, not

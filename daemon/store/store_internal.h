@@ -11,6 +11,8 @@ struct store {
     int lock_fd;
     struct store_writer *writer;
     struct store_readers *readers;
+    void (*observe)(void *ctx, const json_t *entry); /* or NULL */
+    void *observe_ctx;
     struct store_newest *newest;
 };
 

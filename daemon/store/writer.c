@@ -24,6 +24,7 @@ struct store_writer {
     struct store_group group; /* the thread's own */
     const struct clock *clock;
     _Atomic int64_t size;
+    _Atomic int64_t busy_since_ms; /* monotonic; 0: waiting for work */
     pthread_t thread;
     pthread_mutex_t mutex; /* for what follows and the state of every ticket */
     pthread_cond_t work;
@@ -50,7 +51,9 @@ static void run_tickets(struct store_writer *w, struct ticket *const *tickets, s
     struct store_job *jobs[GROUP_MAX];
     for (size_t i = 0; i < count; i++)
         jobs[i] = &tickets[i]->job;
+    atomic_store(&w->busy_since_ms, clock_mono_ms(w->clock));
     store_group_run(&w->group, jobs, count);
+    atomic_store(&w->busy_since_ms, 0);
     atomic_store(&w->size, w->group.head.size);
 }
 
@@ -124,6 +127,11 @@ void store_writer_stop(struct store_writer *w)
 int64_t store_writer_size(struct store_writer *w)
 {
     return atomic_load(&w->size);
+}
+
+int64_t store_writer_busy_since(struct store_writer *w)
+{
+    return atomic_load(&w->busy_since_ms);
 }
 
 static void enqueue(struct store_writer *w, struct ticket *t)

@@ -23,6 +23,9 @@ void store_writer_stop(struct store_writer *w); /* finishes what was accepted; N
 /* Number of entries on disk. */
 int64_t store_writer_size(struct store_writer *w);
 
+/* As store_busy_since. */
+int64_t store_writer_busy_since(struct store_writer *w);
+
 /* Give a change to the writer and wait; errors as store_commit. */
 enum esign_rc store_writer_commit(struct store_writer *w, const struct store_change *change,
                                   const struct store_prepared *prepared, int64_t deadline_at_ms,

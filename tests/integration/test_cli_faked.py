@@ -83,6 +83,14 @@ def status_reply(kind):
                  "clock": {"state": "synchronised", "error_ms": 3}, "warnings": ["look here"]}
 
 
+def health_reply(**states):
+    """Checks by name: (state, detail); ready unless one has failed."""
+    checks = [{"name": name.replace("_", "-"), "state": state, "detail": detail}
+              for name, (state, detail) in states.items()]
+    return 200, {"live": True, "ready": all(c["state"] != "fail" for c in checks),
+                 "checks": checks}
+
+
 def signature_reply():
     return {"signature": "G-1", "ticket": "T-1", "state": "signed", "value":
             base64.b64encode(b"DER of a signature").decode(),
@@ -209,14 +217,44 @@ class Exits(Faked):
     @req("design 5")
     def test_socket__environment__used(self):
         self.server.replies["GET /v1/status"] = status_reply("terminal")
+        self.server.replies["GET /v1/health"] = health_reply()
         done = subprocess.run([ESIGN, "status"], check=False, stdout=subprocess.PIPE, timeout=60,
                               env={**os.environ, "ESIGN_SOCKET": self.socket})
         self.assertEqual(done.returncode, 0)
         self.assertIn(b"warning: look here\n", done.stdout)
 
+    @req("requirements 2.4", "design 5")
+    def test_status__health__one_line_and_exit_code(self):
+        for reply, line, code in (
+                (health_reply(disk=("ok", "much")), b"ok\n", 0),
+                (health_reply(clock=("warn", "off"), disk=("ok", "much")),
+                 b"warn: clock: off\n", 0),
+                (health_reply(clock=("warn", "off"), token_ca=("fail", "gone\x1b[2J"),
+                              hash=("fail", "dead")),
+                 b"fail: token-ca: gone?[2J; hash: dead\n", 1)):
+            with self.subTest(line=line):
+                self.server.replies["GET /v1/health"] = reply
+                done = self.run_esign("status", "--health")
+                self.assertEqual((done.stdout, done.returncode), (line, code), done.stderr)
+                done = self.run_esign("status", "--health", "--json")
+                self.assertEqual(json.loads(done.stdout), reply[1])
+                self.assertEqual(done.returncode, code)
+        self.assertEqual(self.run_esign("status", "--health",
+                                        socket=self.file("nothing")).returncode, 3)
+
+    @req("requirements 2.4", "design 5")
+    def test_status__not_ready__shown_with_the_check_and_exit_1(self):
+        self.server.replies["GET /v1/status"] = status_reply("terminal")
+        self.server.replies["GET /v1/health"] = health_reply(hash=("fail", "dead"))
+        done = self.run_esign("status")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, rb"NOT READY to sign\n  fail  *hash  *dead\n")
+        self.assertIn(b"warning: look here\n", done.stdout)
+
     @req("design 5")
     def test_output__full_disk__exit_1(self):
         self.server.replies["GET /v1/status"] = status_reply("terminal")
+        self.server.replies["GET /v1/health"] = health_reply()
         with open("/dev/full", "wb") as full:
             done = subprocess.run([ESIGN, "-s", self.socket, "status"], check=False, stdout=full,
                                   stderr=subprocess.PIPE, timeout=60)

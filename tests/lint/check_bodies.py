@@ -89,7 +89,8 @@ def tabled(text):
               for name, rows in re.findall(r"json_field (\w+)\[\] = \{(.*?)\};", text, re.S)}
     queries = {name: sorted(re.findall(r'\{"(\w+)", API_QUERY', rows))
                for name, rows in re.findall(r"api_query_field (\w+)\[\] = \{(.*?)\};", text, re.S)}
-    for method, path, rest in re.findall(r'\{"(GET|POST)", "(/v1[^"]*)"(.*?)\},\n', text, re.S):
+    routes = re.findall(r'\{"(GET|POST)", "(/v1[^"]*|/metrics)"(.*?)\},\n', text, re.S)
+    for method, path, rest in routes:
         query, table = re.search(r"QUERY\((\w+)\)", rest), re.search(r"FIELDS\((\w+)\)", rest)
         right = re.search(r'\.right = "(\w+)"', rest)
         members = None

@@ -10,7 +10,7 @@ OPENAPI = "include/esign/openapi.yaml"
 def documented():
     path = None
     for line in tree.read(OPENAPI).splitlines():
-        match = re.match(r"  ['\"]?(/v1/[^'\":]*)['\"]?:\s*$", line)
+        match = re.match(r"  ['\"]?(/(?:v1/|metrics)[^'\":]*)['\"]?:\s*$", line)
         if match:
             path = match.group(1)
         elif re.match(r"\S", line):
@@ -22,7 +22,7 @@ def documented():
 
 def findings():
     text = tree.read("daemon/api/routes.c")
-    table = set(re.findall(r'"(GET|POST)",\s*(?:\.pattern\s*=\s*)?"(/v1/[^"]*)"', text))
+    table = set(re.findall(r'"(GET|POST)",\s*(?:\.pattern\s*=\s*)?"(/(?:v1/|metrics)[^"]*)"', text))
     if not table:
         yield "daemon/api/routes.c: no rows found"
     page = set(documented())

@@ -306,3 +306,10 @@ enum esign_rc worker_call(struct worker_pool *pool, uint16_t op, struct bytes bo
     pool_return_lane(pool, call.lane);
     return rc;
 }
+
+enum esign_rc worker_ping(struct worker_pool *pool, int64_t deadline_at_ms, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf reply = buf_new(1);
+
+    return worker_call(pool, FRAME_OP_PING, (struct bytes){0}, NULL, 0, deadline_at_ms, &reply, f);
+}

@@ -15,6 +15,10 @@ void worker_pool_free(struct worker_pool *pool); /* NULL is allowed; no call may
 enum esign_rc worker_pool_adopt(const char *name, int fd, struct worker_pool **ret,
                                 struct fault *f) MUST_CHECK;
 
+/* Whether a worker answers at all.  Errors as worker_call. */
+enum esign_rc worker_ping(struct worker_pool *pool, int64_t deadline_at_ms,
+                          struct fault *f) MUST_CHECK;
+
 /* One request and its reply.  Waits for a free lane, connects if needed, sends, receives; at most
  * until deadline_at_ms (monotonic, clock_mono_ms).  A lane whose worker died or that ran into the
  * deadline is closed.  fds: borrowed.  reply: cleared and filled with the reply's body.  Any number

@@ -9,6 +9,7 @@ enum {
     FRAME_HEADER_LEN = 24,
     FRAME_BODY_MAX = 128 * 1024,
     FRAME_FDS_MAX = 2,
+    FRAME_OP_PING = 0xffff, /* of every helper: an empty reply, from the skeleton */
 };
 
 struct frame {

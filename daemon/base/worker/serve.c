@@ -107,8 +107,10 @@ static uint32_t loop_answer(struct worker_loop *loop, const struct worker_reques
 {
     const struct worker_service *service = loop->service;
     struct fault fault = {0};
-    enum esign_rc rc = service->serve(service->ctx, request, &loop->reply, &fault);
+    enum esign_rc rc = ESIGN_OK;
 
+    if (request->frame->op != FRAME_OP_PING)
+        rc = service->serve(service->ctx, request, &loop->reply, &fault);
     if (rc == ESIGN_OK && !buf_ok(&loop->reply))
         rc = fault_set(&fault, ESIGN_E_TOO_LARGE, "the answer is larger than a frame");
     if (rc == ESIGN_OK) {

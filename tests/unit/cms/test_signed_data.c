@@ -40,6 +40,25 @@ static void check_algorithm(enum token_algorithm algorithm)
     soft_world_done(&w);
 }
 
+static void test_cms_certificate_end__ours_and_damaged__read_or_refused(void **state)
+{
+    REQ("requirements 2.4");
+    struct soft_world w;
+    int64_t end_ms = 7;
+
+    (void)state;
+    soft_world_init(&w, TOKEN_P256);
+    assert_int_equal(cms_certificate_end(buf_bytes(&w.ca_cert), &end_ms, NULL), ESIGN_OK);
+    assert_int_equal(end_ms, (SOFT_SIGNED_AT_S + 3 * 31536000LL) * 1000);
+    end_ms = 7;
+    for (size_t len = 0; len < w.ca_cert.len; len++) {
+        const struct bytes cut = {w.ca_cert.data, len};
+        assert_int_equal(cms_certificate_end(cut, &end_ms, NULL), ESIGN_E_INTERNAL);
+        assert_int_equal(end_ms, 7);
+    }
+    soft_world_done(&w);
+}
+
 static void test_cms_signed_data__p256__openssl_accepts(void **state)
 {
     REQ("11.70", "design 6");
@@ -181,6 +200,7 @@ static void test_cms_signed_data__too_many_certificates__refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cms_certificate_end__ours_and_damaged__read_or_refused),
         cmocka_unit_test(test_cms_signed_data__p256__openssl_accepts),
         cmocka_unit_test(test_cms_signed_data__p384__openssl_accepts),
         cmocka_unit_test(test_cms_signed_data__rsa3072__openssl_accepts),

@@ -36,6 +36,20 @@ static void test_worker_call__echo__same_bytes(void **state)
     assert_true(bytes_equal(buf_bytes(&body), buf_bytes(&reply)));
 }
 
+static void test_worker_ping__helper_runs_or_not__told(void **state)
+{
+    REQ("requirements 2.4");
+    struct helper *h = *state;
+    struct worker_pool *nobody = NULL;
+    struct fault f = {0};
+
+    assert_int_equal(worker_ping(h->pool, helper_now() + HELPER_WAIT_MS, NULL), ESIGN_OK);
+    assert_int_equal(worker_pool_new("nobody", "/nonexistent/sock", 1, &nobody, NULL), ESIGN_OK);
+    assert_int_equal(worker_ping(nobody, helper_now() + HELPER_WAIT_MS, &f), ESIGN_E_HSM);
+    assert_string_equal(f.reason, "worker");
+    worker_pool_free(nobody);
+}
+
 static void test_worker_call__error__passed_on_unchanged(void **state)
 {
     REQ("design 5");
@@ -239,6 +253,7 @@ static void test_worker_serve_once__adopted_connection__served_until_closed(void
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_worker_ping__helper_runs_or_not__told),
         cmocka_unit_test(test_worker_call__echo__same_bytes),
         cmocka_unit_test(test_worker_call__error__passed_on_unchanged),
         cmocka_unit_test(test_worker_call__descriptor__arrives),

@@ -1,0 +1,23 @@
+/* When certificates end: the issuing CA's, and the first of the active signers'. */
+#pragma once
+
+#include <pthread.h>
+
+#include "site/watch.h"
+
+enum {
+    EXPIRY_KEEP_MS = 10 * 60 * 1000, /* reading every signer's certificate is not for each scrape */
+    EXPIRY_PART = 200                /* signers read at once */
+};
+
+/* What was found last; all zero but the mutex at the start. */
+struct expiry {
+    pthread_mutex_t mutex;
+    bool found;
+    int64_t found_at_ms; /* monotonic */
+    bool has_ca, has_signer;
+    int64_t ca_end_ms, signer_end_ms; /* UTC */
+};
+
+/* Fill ret->ca and ret->signer, from what was found in the last EXPIRY_KEEP_MS or anew. */
+void expiry_find(struct site *s, struct watch *ret);
