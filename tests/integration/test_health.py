@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import threading
 import unittest
 
 import esigntest
@@ -126,6 +127,52 @@ class Health(unittest.TestCase):
                 metrics_of(self.esignd, esigntest.Caller(61999, (61999,)))
             self.assertEqual(metrics_of(self.esignd)["esignd_connections_refused_total"],
                              before + 1)
+
+
+class Stop(unittest.TestCase):
+    CLIENTS, STOPS = 4, 3
+
+    def client(self, number, stop, acknowledged, refused):
+        count = 0
+        while not stop.is_set():
+            count += 1
+            name = "D-%d-%d" % (number, count)
+            try:
+                done = self.esignd.sign(self.signers[number], b"record", "batch", name, "1")
+                acknowledged.append(done["signature"])
+            except Refused as error:
+                refused.append(error.body)
+            except (OSError, http.client.HTTPException):
+                pass  # closed before it was read: the trail must not know of it, see below
+
+    @req("requirements 2.4", "11.10(e)", "design 2")
+    def test_sigterm_under_load__every_signature_in_the_trail_was_answered(self):
+        self.esignd = Instance(FAST_HASH).ready()
+        self.addCleanup(self.esignd.close)
+        self.signers = [self.esignd.enrol("signer%d" % i) for i in range(self.CLIENTS)]
+        stop, acknowledged, refused = threading.Event(), [], []
+        clients = [threading.Thread(target=self.client, args=(n, stop, acknowledged, refused))
+                   for n in range(self.CLIENTS)]
+        for thread in clients:
+            thread.start()
+        try:
+            for _ in range(self.STOPS):
+                count = len(acknowledged)
+                wait_for(lambda: len(acknowledged) >= count + 8, "signatures go on")
+                self.esignd.kill("esignd", signal.SIGTERM)
+        finally:
+            stop.set()
+            for thread in clients:
+                thread.join()
+        self.assertEqual(refused, [])
+        entries = self.esignd.entries()
+        done = [e["object"].split("/")[1] for e in entries if e["action"] == "signature.outcome"]
+        self.assertEqual(sorted(done), sorted(acknowledged))
+        actions = [e["action"] for e in entries]
+        self.assertEqual(actions.count("service.stop"), self.STOPS)
+        self.assertNotIn("signature.aborted", actions)
+        for at in (i for i, action in enumerate(actions) if action == "service.stop"):
+            self.assertEqual(actions[at + 1], "service.start")
 
 
 class Uninitialised(unittest.TestCase):
