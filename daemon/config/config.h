@@ -55,3 +55,7 @@ const char *config_token_environment(const struct config *c, size_t index, size_
 /* The user that may call the helpers: esignd's, or this process's own where all run as one
  * (separation = "none").  ESIGN_E_POLICY: there is no such user. */
 enum esign_rc config_caller(const struct config *c, uid_t *ret, struct fault *f) MUST_CHECK;
+
+/* Whether a uid is the user of one of the services as configured, of those that existed when the
+ * file was read. */
+bool config_is_service(const struct config *c, uid_t uid);

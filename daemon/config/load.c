@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <libconfig.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,12 @@
 #include "base/cleanup.h"
 #include "base/encode.h"
 
+enum { CONFIG_SERVICES_MAX = CONFIG_TOKENS_MAX + 3 };
+
 struct config {
     config_t file;
+    uid_t services[CONFIG_SERVICES_MAX]; /* users of the services that exist here */
+    size_t service_count;
 };
 
 static const struct config_option *config_find(const struct config_option *options, size_t count,
@@ -207,6 +212,37 @@ static enum esign_rc config_check(const struct config *c, struct fault *f)
     return config_check_tokens(c, f);
 }
 
+static void config_add_service(struct config *c, const char *name)
+{
+    const struct passwd *user = getpwnam(name);
+
+    if (user && c->service_count < CONFIG_SERVICES_MAX)
+        c->services[c->service_count++] = user->pw_uid;
+}
+
+/* Found once: a confined service can't ask for users later. */
+static void config_find_services(struct config *c)
+{
+    char name[96];
+
+    config_add_service(c, config_str(c, "users.daemon"));
+    config_add_service(c, config_str(c, "hash.user"));
+    config_add_service(c, config_str(c, "document.user"));
+    for (size_t i = 0; i < config_token_count(c); i++) {
+        const char *user = config_token_str(c, i, "user");
+        (void)snprintf(name, sizeof(name), "esign-token-%s", config_token_str(c, i, "name"));
+        config_add_service(c, user[0] ? user : name);
+    }
+}
+
+bool config_is_service(const struct config *c, uid_t uid)
+{
+    for (size_t i = 0; i < c->service_count; i++)
+        if (c->services[i] == uid)
+            return true;
+    return false;
+}
+
 enum esign_rc config_load(const char *path, struct config **ret, struct fault *f)
 {
     struct config *c = calloc(1, sizeof(*c));
@@ -224,6 +260,7 @@ enum esign_rc config_load(const char *path, struct config **ret, struct fault *f
         config_free(c);
         return rc;
     }
+    config_find_services(c);
     *ret = c;
     return ESIGN_OK;
 }

@@ -31,6 +31,16 @@ static json_t *approval_row(const json_t *approval)
     return row;
 }
 
+/* The row as the trail shows it: everybody who reads may see that, so no hash of a code. */
+static json_t *approval_shown(const json_t *row)
+{
+    json_t *shown = json_copy((json_t *)(uintptr_t)row); /* json_copy does not change its source */
+
+    if (shown)
+        (void)json_object_del(shown, "receipt_hash"); /* absent: nothing to do */
+    return shown;
+}
+
 /* A reply with the members that the caller may see. */
 static json_t *approval_reply(const json_t *approval)
 {
@@ -65,7 +75,7 @@ enum esign_rc register_request(struct site *s, const struct register_origin *ori
     CLEANUP(json_decref_p) json_t *approval = NULL;
     struct store_change change = {0};
     struct store_receipt receipt;
-    char code[REGISTER_CODE_MAX];
+    CLEANUP(register_code_wipe) char code[REGISTER_CODE_MAX] = "";
 
     if (!row)
         return fault_field(f, ESIGN_E_PROTO, "action", "there is no such action");
@@ -76,20 +86,22 @@ enum esign_rc register_request(struct site *s, const struct register_origin *ori
     if (rc != ESIGN_OK)
         return rc;
     CLEANUP(json_decref_p) json_t *body = approval_row(approval);
+    CLEANUP(json_decref_p) json_t *shown = approval_shown(body);
     site_put(&change, "approval", json_str(approval, "approval"), body);
     authn_settle_into(officer, &change);
     struct audit_act act =
         register_act(origin, officer, "approval.request", json_str(approval, "object"), reason);
-    act.new_value = body;
+    act.new_value = shown;
     rc = register_used(site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f), f);
     if (rc != ESIGN_OK)
         return rc;
     site_checkpoint_now(s);
     json_t *reply = approval_reply(approval);
     if (row == &register_enroll_action && reply &&
-        json_object_set_new(reply, "receipt", json_string(code)) != 0)
+        json_object_set_new(reply, "receipt", json_string(code)) != 0) {
+        json_decref(reply);
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
-    explicit_bzero(code, sizeof(code));
+    }
     *ret = reply;
     return reply ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
 }
@@ -121,6 +133,26 @@ static enum esign_rc approval_check(const json_t *approval, const struct authn_p
                              json_str(approval, "signer_id"), f);
 }
 
+/* A request stands only as long as the person who asked may still ask; guarded. */
+static enum esign_rc approval_check_requester(struct site *s, const json_t *approval,
+                                              struct store_change *change, struct fault *f)
+{
+    const struct authz_dual *dual = authz_dual_find(json_str(approval, "action"));
+    const char *requester = json_str(approval, "requested_by");
+    CLEANUP(json_decref_p) json_t *signer = NULL;
+    int64_t seq = -1;
+    enum esign_rc rc = store_get(site_store(s), "signer", requester, &signer, &seq, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    if (strcmp(json_str(signer, "state"), "active") != 0 ||
+        !authz_has_role(signer, dual->request_role))
+        return fault_reason(f, ESIGN_E_CONFLICT, "requester",
+                            "the person who asked may not ask for this any more; decline it");
+    site_guard(change, "signer", requester, seq);
+    return ESIGN_OK;
+}
+
 static enum esign_rc approval_settle(json_t *approval, const struct authn_person *officer,
                                      bool approve, const char *reason, int64_t now_ms,
                                      struct fault *f)
@@ -137,12 +169,32 @@ static enum esign_rc approval_settle(json_t *approval, const struct authn_person
     return ESIGN_OK;
 }
 
+/* What was not handed to the caller is wiped. */
+static void approval_secrets_done(json_t **secrets)
+{
+    json_wipe(*secrets);
+    json_decref(*secrets);
+}
+
+/* The reply takes the secrets over. */
+static enum esign_rc approval_answer(const json_t *approval, json_t *secrets, json_t **ret,
+                                     struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *reply = approval_reply(approval);
+
+    if (!reply || json_object_update(reply, secrets) != 0)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
+    (void)json_object_clear(secrets); /* it is an object */
+    *ret = TAKE(reply);
+    return ESIGN_OK;
+}
+
 enum esign_rc register_decide(struct site *s, const struct register_origin *origin,
                               const struct authn_person *officer, const char *approval_id,
                               bool approve, const char *reason, json_t **ret, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *approval = NULL;
-    CLEANUP(json_decref_p) json_t *secrets = json_object();
+    CLEANUP(approval_secrets_done) json_t *secrets = json_object();
     struct store_change change = {0};
     struct store_receipt receipt;
     int64_t seq = -1;
@@ -151,6 +203,8 @@ enum esign_rc register_decide(struct site *s, const struct register_origin *orig
     if (rc != ESIGN_OK)
         return rc;
     rc = approval_check(approval, officer, f);
+    if (rc == ESIGN_OK && approve)
+        rc = approval_check_requester(s, approval, &change, f);
     if (rc != ESIGN_OK)
         return rc;
     if (json_object_set_new(approval, "bag", json_array()) != 0)
@@ -161,20 +215,17 @@ enum esign_rc register_decide(struct site *s, const struct register_origin *orig
     if (rc != ESIGN_OK)
         return rc;
     CLEANUP(json_decref_p) json_t *body = approval_row(approval);
+    CLEANUP(json_decref_p) json_t *shown = approval_shown(body);
     site_put(&change, "approval", approval_id, body);
     site_guard(&change, "approval", approval_id, seq);
     authn_settle_into(officer, &change);
     struct audit_act act =
         register_act(origin, officer, approve ? "approval.approve" : "approval.decline",
                      json_str(approval, "object"), reason);
-    act.new_value = body;
+    act.new_value = shown;
     rc = register_used(site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f), f);
     if (rc != ESIGN_OK)
         return rc;
     site_checkpoint_now(s);
-    json_t *reply = approval_reply(approval);
-    if (!reply || json_object_update(reply, secrets) != 0)
-        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
-    *ret = reply;
-    return ESIGN_OK;
+    return approval_answer(approval, secrets, ret, f);
 }

@@ -115,10 +115,9 @@ static enum esign_rc enroll_request(struct site *s, const struct authn_person *o
     return ESIGN_OK;
 }
 
-/* The signer's row in its next state. */
-static enum esign_rc enroll_move(struct site *s, json_t *approval, const char *state,
-                                 const char *approved_by, struct store_change *change,
-                                 struct fault *f)
+/* The signer's row, guarded; kept in the approval's bag. */
+static enum esign_rc enroll_signer(struct site *s, json_t *approval, struct store_change *change,
+                                   json_t **ret, struct fault *f)
 {
     json_t *signer = NULL;
     int64_t seq = -1;
@@ -127,12 +126,25 @@ static enum esign_rc enroll_move(struct site *s, json_t *approval, const char *s
 
     if (rc != ESIGN_OK)
         return rc;
-    if (!register_keep(json_object_get(approval, "bag"), signer) ||
-        json_object_set_new(signer, "state", json_string(state)) != 0 ||
+    if (!register_keep(json_object_get(approval, "bag"), signer))
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a signer");
+    site_guard(change, "signer", signer_id, seq);
+    *ret = signer;
+    return ESIGN_OK;
+}
+
+/* The signer's row in its next state; only a draft moves. */
+static enum esign_rc enroll_move(json_t *signer, const char *state, const char *approved_by,
+                                 struct store_change *change, struct fault *f)
+{
+    const char *now = json_str(signer, "state");
+
+    if (strcmp(now, "proofed") != 0)
+        return fault_reason(f, ESIGN_E_CONFLICT, now, "the signer is %s", now);
+    if (json_object_set_new(signer, "state", json_string(state)) != 0 ||
         (approved_by && json_object_set_new(signer, "approved_by", json_string(approved_by)) != 0))
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a signer");
-    site_put(change, "signer", signer_id, signer);
-    site_guard(change, "signer", signer_id, seq);
+    site_put(change, "signer", json_str(signer, "signer_id"), signer);
     return ESIGN_OK;
 }
 
@@ -142,7 +154,8 @@ static enum esign_rc enroll_secret(struct site *s, json_t *approval, struct stor
                                    json_t *reply, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *policy = NULL;
-    char code[REGISTER_CODE_MAX], hash[2 * SHA256_LEN + 1];
+    CLEANUP(register_code_wipe) char code[REGISTER_CODE_MAX] = "";
+    char hash[2 * SHA256_LEN + 1];
     enum esign_rc rc = site_policy(s, &policy, NULL, f);
 
     if (rc != ESIGN_OK)
@@ -156,7 +169,6 @@ static enum esign_rc enroll_secret(struct site *s, json_t *approval, struct stor
                   "state", "issued", "receipt_hash", json_str(approval, "receipt_hash"),
                   "half_hash", hash, "expires_ms", (json_int_t)expires_ms));
     int failed = json_object_set_new(reply, "secret", json_string(code));
-    explicit_bzero(code, sizeof(code));
     if (!secret || failed)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a secret");
     site_put(change, "secret", json_str(secret, "signer_id"), secret);
@@ -167,15 +179,23 @@ static enum esign_rc enroll_approve(struct site *s, const struct authn_person *o
                                     json_t *approval, struct store_change *change, json_t *reply,
                                     struct fault *f)
 {
-    enum esign_rc rc = enroll_move(s, approval, "approved", officer->signer_id, change, f);
+    json_t *signer = NULL;
+    enum esign_rc rc = enroll_signer(s, approval, change, &signer, f);
 
+    if (rc == ESIGN_OK)
+        rc = enroll_move(signer, "approved", officer->signer_id, change, f);
     return rc == ESIGN_OK ? enroll_secret(s, approval, change, reply, f) : rc;
 }
 
 static enum esign_rc enroll_decline(struct site *s, json_t *approval, struct store_change *change,
                                     struct fault *f)
 {
-    return enroll_move(s, approval, "revoked", NULL, change, f);
+    json_t *signer = NULL;
+    enum esign_rc rc = enroll_signer(s, approval, change, &signer, f);
+
+    if (rc != ESIGN_OK || strcmp(json_str(signer, "state"), "revoked") == 0)
+        return rc; /* an officer was faster: only the request is left to be ended */
+    return enroll_move(signer, "revoked", NULL, change, f);
 }
 
 const struct register_action register_enroll_action = {"signer.enroll", enroll_request,

@@ -2,12 +2,16 @@
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
+#include <unicase.h>
+#include <unictype.h>
+#include <uninorm.h>
+#include <unistr.h>
 
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "register/register_internal.h"
 
-enum { EVIDENCE_NUMBER_MAX = 64, EVIDENCE_TEXT_MAX = 200 };
+enum { EVIDENCE_NUMBER_MAX = 64, EVIDENCE_TEXT_MAX = 200, EVIDENCE_FOLDED_MAX = 16384 };
 
 static const struct json_field evidence_fields[] = {
     {"method", JSON_FIELD_STR, true, 16},
@@ -44,22 +48,64 @@ static enum esign_rc evidence_check(const json_t *evidence, const char *field, s
     return ESIGN_OK;
 }
 
-/* HMAC over type, issuer and number, so that the same document is recognised but not readable. */
-static enum esign_rc evidence_hash(const json_t *evidence, struct bytes key,
-                                   char ret[2 * SHA256_LEN + 1], struct fault *f)
+/* The form in which a member is compared: letters, marks and digits only, without regard to case
+ * and to how a character is encoded, so that one document gives one person however it is typed. */
+static enum esign_rc evidence_fold(const char *member, const char *text, struct buf *out,
+                                   struct fault *f)
 {
-    CLEANUP(buf_done) struct buf text = buf_new(1024);
+    size_t len = 0;
+    uint8_t *folded =
+        u8_casefold((const uint8_t *)text, strlen(text), NULL, UNINORM_NFKC, NULL, &len);
+    const uc_general_category_t kept =
+        uc_general_category_or(uc_general_category_or(UC_CATEGORY_L, UC_CATEGORY_M), UC_CATEGORY_N);
+
+    if (!folded)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for evidence");
+    for (size_t at = 0; at < len;) {
+        ucs4_t c = 0;
+        int width = u8_mbtoucr(&c, folded + at, len - at);
+        if (width <= 0)
+            break;
+        if (uc_is_general_category(c, kept))
+            buf_put(out, bytes_of(folded + at, (size_t)width));
+        at += (size_t)width;
+    }
+    free(folded);
+    if (out->len == 0)
+        return fault_field(f, ESIGN_E_PROTO, member, "%s needs letters or digits", member);
+    return ESIGN_OK;
+}
+
+enum esign_rc register_evidence_hash(const json_t *evidence, struct bytes key,
+                                     char ret[2 * SHA256_LEN + 1], struct fault *f)
+{
+    static const char *const members[] = {"document_type", "issuer", "number"};
+    CLEANUP(buf_done) struct buf text = buf_new(EVIDENCE_FOLDED_MAX);
     uint8_t mac[SHA256_LEN];
     unsigned len = 0;
 
-    buf_put_blob(&text, bytes_of_str(json_str(evidence, "document_type")));
-    buf_put_blob(&text, bytes_of_str(json_str(evidence, "issuer")));
-    buf_put_blob(&text, bytes_of_str(json_str(evidence, "number")));
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        CLEANUP(buf_done) struct buf folded = buf_new(EVIDENCE_FOLDED_MAX);
+        enum esign_rc rc = evidence_fold(members[i], json_str(evidence, members[i]), &folded, f);
+        if (rc != ESIGN_OK)
+            return rc;
+        buf_put_blob(&text, buf_bytes(&folded));
+    }
     if (!buf_ok(&text) ||
         !HMAC(EVP_sha256(), key.data, (int)key.len, text.data, text.len, mac, &len))
         return fault_set(f, ESIGN_E_INTERNAL, "the evidence can't be hashed");
     encode_hex(bytes_of(mac, sizeof(mac)), ret);
     return ESIGN_OK;
+}
+
+/* What is kept readable of a number of more than eight bytes: the characters of its last four. */
+static const char *evidence_end(const char *number)
+{
+    size_t len = strlen(number), at = len > 8 ? len - 4 : len;
+
+    while (at < len && (number[at] & 0xc0) == 0x80) /* inside a character */
+        at++;
+    return number + at;
 }
 
 enum esign_rc register_evidence(const json_t *evidence, const char *field, struct bytes key,
@@ -69,20 +115,17 @@ enum esign_rc register_evidence(const json_t *evidence, const char *field, struc
     enum esign_rc rc = evidence_check(evidence, field, f);
 
     if (rc == ESIGN_OK)
-        rc = evidence_hash(evidence, key, hash, f);
+        rc = register_evidence_hash(evidence, key, hash, f);
     if (rc != ESIGN_OK)
         return rc;
-    const char *number = json_str(evidence, "number");
-    size_t len = strlen(number);
-    json_t *stored = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*}", "method",
-                               json_str(evidence, "method"), "document_type",
-                               json_str(evidence, "document_type"), "issuer",
-                               json_str(evidence, "issuer"), "number_hash", hash, "number_end",
-                               len > 8 ? number + len - 4 : "", "seen", json_str(evidence, "seen"),
-                               "checked_by", checked_by, "note", json_str(evidence, "note"));
-    if (!stored) /* the last four bytes may cut a character in half */
-        return fault_field(f, ESIGN_E_PROTO, "evidence.number",
-                           "the number must end in plain characters");
+    const char *number = json_str(evidence, "number"), *end = evidence_end(number);
+    json_t *stored = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*}", "method", json_str(evidence, "method"),
+        "document_type", json_str(evidence, "document_type"), "issuer",
+        json_str(evidence, "issuer"), "number_hash", hash, "number_end", end, "seen",
+        json_str(evidence, "seen"), "checked_by", checked_by, "note", json_str(evidence, "note"));
+    if (!stored)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for evidence");
     *ret = stored;
     return ESIGN_OK;
 }
@@ -134,6 +177,11 @@ enum esign_rc register_used(enum esign_rc rc, struct fault *f)
     if (strncmp(f->field, "peer/", 5) == 0)
         return fault_field(f, ESIGN_E_ID_USED, "uid", "this uid or gid is registered already");
     return rc;
+}
+
+void register_code_wipe(char (*code)[REGISTER_CODE_MAX])
+{
+    explicit_bzero(*code, sizeof(*code));
 }
 
 void register_code_hash(struct bytes code, char ret_hash[2 * SHA256_LEN + 1])

@@ -1,7 +1,9 @@
 /* The first start: keys, issuing certificate, policy version 1, officers, first terminal.
  *
- * The site's own row is written last; until then the service stays uninitialised and the ceremony
- * can be begun again. */
+ * Until the last change, which writes the site's own row, the service stays uninitialised and the
+ * ceremony can be begun again: officers are drafts without power, and only that change makes them
+ * active. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +32,18 @@ struct init_job {
     struct buf log_spki, ca_spki, ca_certificate;
     char phc[INIT_OFFICERS_MAX][HASH_PHC_MAX];
     char signer_ids[INIT_OFFICERS_MAX][SITE_ID_MAX];
+    json_t *signers[INIT_OFFICERS_MAX]; /* rows as written; borrowed from bag */
+    int64_t signer_seqs[INIT_OFFICERS_MAX];
 };
+
+/* One ceremony at a time; the only state of the process that is not the site's. */
+static atomic_flag init_running = ATOMIC_FLAG_INIT;
+
+static void init_leave(const bool *entered)
+{
+    if (*entered)
+        atomic_flag_clear(&init_running);
+}
 
 static void init_done(struct init_job *j)
 {
@@ -67,6 +80,28 @@ static enum esign_rc init_check_evidence(struct init_job *j, size_t index, struc
     return rc;
 }
 
+/* The officer's signer id: a new one, or that of the draft which a ceremony that was broken off has
+ * left for the same code. */
+static enum esign_rc init_take_id(struct init_job *j, size_t index, struct fault *f)
+{
+    const json_t *officer = json_array_get(json_object_get(j->body, "officers"), index);
+    CLEANUP(json_decref_p) json_t *draft = NULL;
+    enum esign_rc rc =
+        authn_find_signer(site_store(j->site), json_str(officer, "user_id"), &draft, NULL, f);
+
+    if (rc == ESIGN_E_NOT_FOUND) {
+        site_new_id('S', j->signer_ids[index]);
+        return ESIGN_OK;
+    }
+    if (rc != ESIGN_OK)
+        return rc;
+    if (strcmp(json_str(draft, "state"), "draft") != 0)
+        return fault_field(f, ESIGN_E_ID_USED, "user_id",
+                           "this identification code was used before and is never given again");
+    (void)snprintf(j->signer_ids[index], SITE_ID_MAX, "%s", json_str(draft, "signer_id"));
+    return ESIGN_OK;
+}
+
 static enum esign_rc init_check_officer(struct init_job *j, size_t index, struct fault *f)
 {
     char prefix[32], key[65], other[65];
@@ -86,7 +121,7 @@ static enum esign_rc init_check_officer(struct init_job *j, size_t index, struct
         if (strcmp(key, other) == 0)
             return fault_field(f, ESIGN_E_ID_USED, prefix, "two officers have the same code");
     }
-    return init_check_evidence(j, index, f);
+    return init_take_id(j, index, f);
 }
 
 static enum esign_rc init_hash(struct init_job *j, size_t index, struct fault *f)
@@ -120,12 +155,12 @@ static enum esign_rc init_check(struct init_job *j, struct fault *f)
                            "at least two officers are needed (three are better), at most %d",
                            INIT_OFFICERS_MAX);
     enum esign_rc rc =
-        register_check_peer(json_object_get(j->body, "terminal"), false, "terminal", f);
+        register_check_peer(j->site, json_object_get(j->body, "terminal"), false, "terminal", f);
     bytes_random(j->evidence_key, sizeof(j->evidence_key));
-    for (size_t i = 0; i < count; i++)
-        site_new_id('S', j->signer_ids[i]);
     for (size_t i = 0; rc == ESIGN_OK && i < count; i++)
         rc = init_check_officer(j, i, f);
+    for (size_t i = 0; rc == ESIGN_OK && i < count; i++)
+        rc = init_check_evidence(j, i, f);
     if (rc == ESIGN_OK)
         rc = register_policy_load(config_str(site_config(j->site), "policy.directory"), &j->rules,
                                   f);
@@ -169,15 +204,15 @@ static enum esign_rc init_keys(struct init_job *j, struct fault *f)
 }
 
 static enum esign_rc init_enter(struct init_job *j, const char *action, const char *object,
-                                json_t *new_value, struct store_change *change, struct fault *f)
+                                json_t *new_value, struct store_change *change,
+                                struct store_receipt *ret, struct fault *f)
 {
-    struct store_receipt receipt;
     const struct audit_act act = {.action = action,
                                   .object = object,
                                   .new_value = new_value,
                                   .terminal = j->origin->terminal};
 
-    return site_commit(j->site, &act, change, j->origin->deadline_at_ms, &receipt, f);
+    return site_commit(j->site, &act, change, j->origin->deadline_at_ms, ret, f);
 }
 
 /* One versioned object. */
@@ -186,17 +221,19 @@ static enum esign_rc init_enter_object(struct init_job *j, const char *kind, con
 {
     char action[64], object[96];
     struct store_change change = {0};
+    struct store_receipt receipt;
 
     (void)snprintf(action, sizeof(action), "%s.enter", kind);
     (void)snprintf(object, sizeof(object), "%s/%s", kind, id);
     site_put(&change, kind, id, body);
-    return init_enter(j, action, object, body, &change, f);
+    return init_enter(j, action, object, body, &change, &receipt, f);
 }
 
 /* The list itself is the row; the entry tells which file it was. */
 static enum esign_rc init_enter_blocklist(struct init_job *j, struct fault *f)
 {
     struct store_change change = {0};
+    struct store_receipt receipt;
     const json_t *list = j->rules.blocklist;
     CLEANUP(json_decref_p)
     json_t *shown =
@@ -207,7 +244,7 @@ static enum esign_rc init_enter_blocklist(struct init_job *j, struct fault *f)
     if (!shown)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for an entry");
     site_put(&change, "blocklist", "blocklist", j->rules.blocklist);
-    return init_enter(j, "blocklist.enter", "blocklist/blocklist", shown, &change, f);
+    return init_enter(j, "blocklist.enter", "blocklist/blocklist", shown, &change, &receipt, f);
 }
 
 static enum esign_rc init_enter_policy(struct init_job *j, struct fault *f)
@@ -229,6 +266,7 @@ static enum esign_rc init_enter_policy(struct init_job *j, struct fault *f)
     return rc;
 }
 
+/* An officer as a draft: known, with a password, without power. */
 static enum esign_rc init_enter_officer(struct init_job *j, size_t index, struct fault *f)
 {
     const json_t *officers = json_object_get(j->body, "officers");
@@ -237,10 +275,11 @@ static enum esign_rc init_enter_officer(struct init_job *j, size_t index, struct
     const char *other = j->signer_ids[(index + 1) % json_array_size(officers)];
     char object[80], at[CLOCK_TEXT];
     struct store_change change = {0};
+    struct store_receipt receipt;
     CLEANUP(json_decref_p) json_t *roles = json_pack("[s, s]", "regadmin", "secofficer");
     enum esign_rc rc =
-        register_add_signer(officer, signer_id, roles, json_array_get(j->evidences, index),
-                            "active", other, j->bag, &change, f);
+        register_add_signer(officer, signer_id, roles, json_array_get(j->evidences, index), "draft",
+                            other, j->bag, &change, f);
     if (rc != ESIGN_OK)
         return rc;
     clock_format_utc(clock_now_ms(site_clock(j->site)), at);
@@ -249,9 +288,11 @@ static enum esign_rc init_enter_officer(struct init_job *j, size_t index, struct
                                         "active", "phc", j->phc[index], "changed", at));
     site_put(&change, "credential", signer_id, credential);
     (void)snprintf(object, sizeof(object), "signer/%s", signer_id);
-    rc = init_enter(j, "officer.enroll", object, change.rows[0].body, &change, f);
+    rc = init_enter(j, "officer.enroll", object, change.rows[0].body, &change, &receipt, f);
     if (rc != ESIGN_OK)
         return rc;
+    j->signers[index] = change.rows[0].body;
+    j->signer_seqs[index] = receipt.seq;
     json_t *shown =
         json_pack("{s:s, s:s}", "user_id", json_str(officer, "user_id"), "signer_id", signer_id);
     return json_array_append_new(j->officers, shown) == 0
@@ -259,23 +300,38 @@ static enum esign_rc init_enter_officer(struct init_job *j, size_t index, struct
                : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
 }
 
-static enum esign_rc init_enter_terminal(struct init_job *j, struct fault *f)
+/* What gives power: the officers active, the first terminal. */
+static enum esign_rc init_empower(struct init_job *j, struct store_change *change, struct fault *f)
 {
-    struct store_change change = {0};
-    char object[96];
     const json_t *terminal = json_object_get(j->body, "terminal");
-    enum esign_rc rc = register_add_peer(terminal, false, j->bag, &change, f);
 
-    if (rc != ESIGN_OK)
-        return rc;
-    (void)snprintf(object, sizeof(object), "terminal/%s", json_str(terminal, "id"));
-    return init_enter(j, "terminal.add", object, change.rows[0].body, &change, f);
+    for (size_t i = 0; i < json_array_size(j->officers); i++) {
+        if (json_object_set_new(j->signers[i], "state", json_string("active")) != 0)
+            return fault_set(f, ESIGN_E_INTERNAL, "no memory for an officer");
+        site_put(change, "signer", j->signer_ids[i], j->signers[i]);
+        site_guard(change, "signer", j->signer_ids[i], j->signer_seqs[i]);
+    }
+    return register_add_peer(terminal, false, j->bag, change, f);
+}
+
+/* The entry shows what everybody may know; the key of the evidence hashes stays in the row. */
+static json_t *init_shown(struct init_job *j, const json_t *row)
+{
+    json_t *shown = json_copy((json_t *)(uintptr_t)row); /* json_copy does not change its source */
+
+    if (shown && json_object_del(shown, "evidence_key") == 0 &&
+        json_object_set(shown, "officers", j->officers) == 0 &&
+        json_object_set(shown, "terminal", json_object_get(j->body, "terminal")) == 0)
+        return shown;
+    json_decref(shown);
+    return NULL;
 }
 
 static enum esign_rc init_enter_site(struct init_job *j, struct fault *f)
 {
     char log_key[2 * TOKEN_KEY_ID_LEN + 1], ca_key[2 * TOKEN_KEY_ID_LEN + 1], at[CLOCK_TEXT];
     struct store_change change = {0};
+    struct store_receipt receipt;
 
     encode_hex(bytes_of(j->log_key, sizeof(j->log_key)), log_key);
     encode_hex(bytes_of(j->ca_key, sizeof(j->ca_key)), ca_key);
@@ -291,12 +347,14 @@ static enum esign_rc init_enter_site(struct init_job *j, struct fault *f)
                             site_encode(buf_bytes(&j->ca_spki)), "ca_certificate",
                             site_encode(buf_bytes(&j->ca_certificate)), "evidence_key",
                             site_encode(bytes_of(j->evidence_key, sizeof(j->evidence_key))));
-    /* the entry shows what everybody may know; the key of the evidence hashes stays in the row */
-    CLEANUP(json_decref_p) json_t *shown = row ? json_copy(row) : NULL;
-    if (!shown || json_object_del(shown, "evidence_key") != 0)
+    CLEANUP(json_decref_p) json_t *shown = row ? init_shown(j, row) : NULL;
+    if (!shown)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for the site's row");
     site_put(&change, "site", "site", row);
-    return init_enter(j, "site.init", "site/site", shown, &change, f);
+    site_guard(&change, "site", "site", -1);
+    enum esign_rc rc = init_empower(j, &change, f);
+    return rc == ESIGN_OK ? init_enter(j, "site.init", "site/site", shown, &change, &receipt, f)
+                          : rc;
 }
 
 static enum esign_rc init_reply(struct init_job *j, const char *note, json_t **ret, struct fault *f)
@@ -317,8 +375,6 @@ static enum esign_rc init_enter_all(struct init_job *j, struct fault *f)
          i++)
         rc = init_enter_officer(j, i, f);
     if (rc == ESIGN_OK)
-        rc = init_enter_terminal(j, f);
-    if (rc == ESIGN_OK)
         rc = init_enter_site(j, f);
     return rc;
 }
@@ -337,8 +393,12 @@ enum esign_rc register_init(struct site *s, const json_t *body,
                          .ca_spki = buf_new(TOKEN_SPKI_MAX),
                          .ca_certificate = buf_new(SITE_CERT_MAX)};
     CLEANUP(buf_done) struct buf note = buf_new(4096);
-    enum esign_rc rc = init_check(&j, f);
+    CLEANUP(init_leave) bool entered = !atomic_flag_test_and_set(&init_running);
 
+    if (!entered)
+        return fault_set(f, ESIGN_E_CONFLICT,
+                         "this service is being initialised by another caller");
+    enum esign_rc rc = init_check(&j, f);
     if (rc == ESIGN_OK)
         rc = init_keys(&j, f);
     if (rc == ESIGN_OK)

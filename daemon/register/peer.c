@@ -1,6 +1,7 @@
 /* Applications and terminals: which kernel identity stands for which. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/encode.h"
@@ -36,8 +37,17 @@ static enum esign_rc peer_check_rights(const json_t *rights, struct fault *f)
     return ESIGN_OK;
 }
 
-enum esign_rc register_check_peer(const json_t *params, bool application, const char *prefix,
-                                  struct fault *f)
+/* Root and the users of the services. */
+static enum esign_rc peer_check_user(const struct config *c, uid_t uid, struct fault *f)
+{
+    if (uid == 0 || uid == geteuid() || config_is_service(c, uid))
+        return fault_field(f, ESIGN_E_POLICY, "uid",
+                           "root and the users of the services can't be an application");
+    return ESIGN_OK;
+}
+
+enum esign_rc register_check_peer(struct site *s, const json_t *params, bool application,
+                                  const char *prefix, struct fault *f)
 {
     const char *line = application ? "name" : "location";
     enum esign_rc rc =
@@ -54,8 +64,10 @@ enum esign_rc register_check_peer(const json_t *params, bool application, const 
                            "the id is 1 to 64 letters, digits, '.', '_' or '-'");
     if (!text_is_line(json_str(params, line), 64))
         return fault_field(f, ESIGN_E_PROTO, line, "%s is a line of at most 64 bytes", line);
-    if (application)
-        return peer_check_rights(json_object_get(params, "rights"), f);
+    if (application) {
+        rc = peer_check_user(site_config(s), (uid_t)json_int(params, "uid", 0), f);
+        return rc == ESIGN_OK ? peer_check_rights(json_object_get(params, "rights"), f) : rc;
+    }
     if (!json_object_get(params, "uid") == !json_object_get(params, "gid"))
         return fault_field(f, ESIGN_E_PROTO, "uid", "a terminal has either a uid or a gid");
     return ESIGN_OK;
@@ -80,11 +92,11 @@ enum esign_rc register_add_peer(const json_t *params, bool application, json_t *
     return ESIGN_OK;
 }
 
-static enum esign_rc peer_request(const json_t *params, bool application, json_t *approval,
-                                  struct fault *f)
+static enum esign_rc peer_request(struct site *s, const json_t *params, bool application,
+                                  json_t *approval, struct fault *f)
 {
     char object[96];
-    enum esign_rc rc = register_check_peer(params, application, "params", f);
+    enum esign_rc rc = register_check_peer(s, params, application, "params", f);
 
     if (rc != ESIGN_OK)
         return rc;
@@ -97,12 +109,15 @@ static enum esign_rc peer_request(const json_t *params, bool application, json_t
     return ESIGN_OK;
 }
 
-static enum esign_rc peer_approve(json_t *approval, bool application, struct store_change *change,
-                                  struct fault *f)
+static enum esign_rc peer_approve(struct site *s, json_t *approval, bool application,
+                                  struct store_change *change, struct fault *f)
 {
     size_t first = change->row_count;
-    enum esign_rc rc = register_add_peer(json_object_get(approval, "params"), application,
-                                         json_object_get(approval, "bag"), change, f);
+    const json_t *params = json_object_get(approval, "params");
+    enum esign_rc rc = register_check_peer(s, params, application, "params", f);
+
+    if (rc == ESIGN_OK)
+        rc = register_add_peer(params, application, json_object_get(approval, "bag"), change, f);
 
     for (size_t i = first; rc == ESIGN_OK && i < change->row_count; i++)
         site_guard(change, change->rows[i].kind, change->rows[i].id, -1);
@@ -113,40 +128,36 @@ static enum esign_rc peer_request_application(struct site *s, const struct authn
                                               const json_t *params, struct store_change *change,
                                               json_t *approval, struct fault *f)
 {
-    (void)s;
     (void)officer;
     (void)change;
-    return peer_request(params, true, approval, f);
+    return peer_request(s, params, true, approval, f);
 }
 
 static enum esign_rc peer_request_terminal(struct site *s, const struct authn_person *officer,
                                            const json_t *params, struct store_change *change,
                                            json_t *approval, struct fault *f)
 {
-    (void)s;
     (void)officer;
     (void)change;
-    return peer_request(params, false, approval, f);
+    return peer_request(s, params, false, approval, f);
 }
 
 static enum esign_rc peer_approve_application(struct site *s, const struct authn_person *officer,
                                               json_t *approval, struct store_change *change,
                                               json_t *reply, struct fault *f)
 {
-    (void)s;
     (void)officer;
     (void)reply;
-    return peer_approve(approval, true, change, f);
+    return peer_approve(s, approval, true, change, f);
 }
 
 static enum esign_rc peer_approve_terminal(struct site *s, const struct authn_person *officer,
                                            json_t *approval, struct store_change *change,
                                            json_t *reply, struct fault *f)
 {
-    (void)s;
     (void)officer;
     (void)reply;
-    return peer_approve(approval, false, change, f);
+    return peer_approve(s, approval, false, change, f);
 }
 
 const struct register_action register_application_action = {

@@ -48,7 +48,8 @@ enum esign_rc register_request(struct site *s, const struct register_origin *ori
                                struct fault *f) MUST_CHECK;
 
 /* Approve or decline it as another person.  ret: {"approval", "state", "object", "secret"?}.
- * ESIGN_E_DUAL_SELF, ESIGN_E_CONFLICT: decided before.  Source: 21 CFR 11.200(a)(3). */
+ * ESIGN_E_DUAL_SELF; ESIGN_E_CONFLICT: decided before, or (approving) the requester or what was
+ * asked for has lost its standing since.  Source: 21 CFR 11.200(a)(3). */
 enum esign_rc register_decide(struct site *s, const struct register_origin *origin,
                               const struct authn_person *officer, const char *approval_id,
                               bool approve, const char *reason, json_t **ret,
@@ -71,7 +72,10 @@ enum esign_rc register_activate(struct site *s, const struct register_origin *or
                                 const struct register_activation *a, json_t **ret,
                                 struct fault *f) MUST_CHECK;
 
-/* Revoke at once, by one officer or the signer.  ESIGN_E_REASON_REQUIRED. */
+/* Revoke at once, by one officer.  Writes the row revocation/ID beside the signer's: it is never
+ * written again, so that its generation is the place of the revocation in the trail.
+ * ESIGN_E_REASON_REQUIRED; ESIGN_E_CONFLICT: revoked already, or moved since the officer was
+ * proved; ESIGN_E_DUAL_REQUIRED (reason "last-officers"): too few officers would remain. */
 enum esign_rc register_revoke(struct site *s, const struct register_origin *origin,
                               const struct authn_person *officer, const char *user_id,
                               const char *reason, struct fault *f) MUST_CHECK;

@@ -33,6 +33,12 @@ enum { REGISTER_KEPT_MAX = 16 };
 enum esign_rc register_evidence(const json_t *evidence, const char *field, struct bytes key,
                                 const char *checked_by, json_t **ret, struct fault *f) MUST_CHECK;
 
+/* HMAC over the document's type, issuer and number, all without regard to case, spaces, punctuation
+ * and the encoding of characters: the same document is recognised but not readable.
+ * ESIGN_E_PROTO: one of them has neither letter nor digit.  Source: 21 CFR 11.100(a). */
+enum esign_rc register_evidence_hash(const json_t *evidence, struct bytes key,
+                                     char ret[2 * SHA256_LEN + 1], struct fault *f) MUST_CHECK;
+
 /* The site's key for evidence numbers, 32 bytes. */
 enum esign_rc register_evidence_key(struct site *s, struct buf *ret, struct fault *f) MUST_CHECK;
 
@@ -52,13 +58,29 @@ enum esign_rc register_add_signer(const json_t *params, const char *signer_id, c
  * "uid"|"gid"}. */
 enum esign_rc register_add_peer(const json_t *params, bool application, json_t *bag,
                                 struct store_change *change, struct fault *f) MUST_CHECK;
-enum esign_rc register_check_peer(const json_t *params, bool application, const char *prefix,
-                                  struct fault *f) MUST_CHECK;
+/* An application must not be root, esignd or one of its helpers: they have other powers already. */
+enum esign_rc register_check_peer(struct site *s, const json_t *params, bool application,
+                                  const char *prefix, struct fault *f) MUST_CHECK;
 
 /* What an officer did, for the trail.  reason: given by the officer, or NULL. */
 struct audit_act register_act(const struct register_origin *origin,
                               const struct authn_person *officer, const char *action,
                               const char *object, const char *reason);
+
+/* Two persons of each role of officers must remain when one is taken away.  Adds guards of those
+ * who remain, so that of two officers taken away at once one stays; ret is borrowed by them.
+ * ESIGN_E_DUAL_REQUIRED, reason "last-officers".  Source: requirements 5.10. */
+enum { REGISTER_LAST_ROLES = 2, REGISTER_LAST_PERSONS = 2 };
+struct register_last {
+    struct register_remaining {
+        size_t count;
+        char signer_id[REGISTER_LAST_PERSONS][SITE_ID_MAX];
+        int64_t seq[REGISTER_LAST_PERSONS];
+    } roles[REGISTER_LAST_ROLES];
+};
+enum esign_rc register_keep_officers(struct site *s, const json_t *leaver,
+                                     struct register_last *ret, struct store_change *change,
+                                     struct fault *f) MUST_CHECK;
 
 /* Policy, block list, meanings, plans and statement of the policy directory, checked; version 1 of
  * each.  rets: owned by the caller.  ESIGN_E_POLICY with the member at fault. */
@@ -73,6 +95,7 @@ void register_policy_done(struct register_policy *p);
 /* A one-time code for people: five groups of four characters (100 bits), and its hash as stored. */
 enum { REGISTER_CODE_MAX = 32 };
 void register_code_new(char ret_code[REGISTER_CODE_MAX], char ret_hash[2 * SHA256_LEN + 1]);
+void register_code_wipe(char (*code)[REGISTER_CODE_MAX]); /* for CLEANUP */
 void register_code_hash(struct bytes code, char ret_hash[2 * SHA256_LEN + 1]);
 /* Whether the code's hash is that member of a secret's row. */
 bool register_code_is(const json_t *secret, const char *member, const struct secret *code);

@@ -11,9 +11,10 @@ static enum esign_rc state_check_reason(const char *reason, struct fault *f)
                   : fault_field(f, ESIGN_E_REASON_REQUIRED, "reason", "say why; it is entered");
 }
 
-/* The signer's row moved to revoked. */
+/* The signer's row moved to revoked, and the row that marks the place in the trail. */
 static enum esign_rc state_revoked(json_t *signer, const struct authn_person *officer,
-                                   const char *reason, int64_t now_ms, struct fault *f)
+                                   const char *reason, int64_t now_ms, json_t **ret_revocation,
+                                   struct fault *f)
 {
     char at[CLOCK_TEXT];
 
@@ -24,6 +25,11 @@ static enum esign_rc state_revoked(json_t *signer, const struct authn_person *of
         json_object_set_new(signer, "revoked_by", json_string(officer->signer_id)) ||
         json_object_set_new(signer, "revoked_reason", json_string(reason)))
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a signer");
+    *ret_revocation = json_pack("{s:s, s:s, s:s, s:I, s:s}", "signer_id",
+                                json_str(signer, "signer_id"), "reason", reason, "revoked", at,
+                                "revoked_ms", (json_int_t)now_ms, "revoked_by", officer->signer_id);
+    if (!*ret_revocation)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a signer");
     return ESIGN_OK;
 }
 
@@ -32,6 +38,8 @@ enum esign_rc register_revoke(struct site *s, const struct register_origin *orig
                               const char *reason, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *signer = NULL;
+    CLEANUP(json_decref_p) json_t *revocation = NULL;
+    struct register_last last;
     struct store_change change = {0};
     struct store_receipt receipt;
     char object[80];
@@ -44,17 +52,22 @@ enum esign_rc register_revoke(struct site *s, const struct register_origin *orig
         return rc;
     if (strcmp(json_str(signer, "state"), "revoked") == 0)
         return fault_reason(f, ESIGN_E_CONFLICT, "revoked", "this signer is revoked already");
+    rc = register_keep_officers(s, signer, &last, &change, f);
+    if (rc != ESIGN_OK)
+        return rc;
     const char *signer_id = json_str(signer, "signer_id");
     (void)snprintf(object, sizeof(object), "signer/%s", signer_id);
     CLEANUP(json_decref_p)
     json_t *old_value = json_pack("{s:s}", "state", json_str(signer, "state"));
-    rc = state_revoked(signer, officer, reason, clock_now_ms(site_clock(s)), f);
+    rc = state_revoked(signer, officer, reason, clock_now_ms(site_clock(s)), &revocation, f);
     if (rc != ESIGN_OK)
         return rc;
     CLEANUP(json_decref_p) json_t *new_value = json_pack("{s:s}", "state", "revoked");
     site_put(&change, "signer", signer_id, signer);
+    site_put(&change, "revocation", signer_id, revocation);
     authn_settle_into(officer, &change);
     site_guard(&change, "signer", signer_id, seq);
+    site_guard(&change, "revocation", signer_id, -1);
     struct audit_act act = register_act(origin, officer, "signer.revoke", object, reason);
     act.old_value = old_value;
     act.new_value = new_value;

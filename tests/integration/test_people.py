@@ -161,7 +161,7 @@ class People(unittest.TestCase):
     def test_init__policy_meanings_statement_and_plan__entered_in_the_trail(self):
         actions = [e["action"] for e in self.esignd.entries()[:40]]
         for action in ("policy.enter", "statement.enter", "meaning.enter", "plan.enter",
-                       "officer.enroll", "terminal.add", "site.init"):
+                       "officer.enroll", "site.init"):
             self.assertIn(action, actions)
         entered = next(e for e in self.esignd.entries() if e["action"] == "policy.enter")
         self.assertEqual(entered["new"]["version"], 1)

@@ -1,0 +1,76 @@
+/* The last officers: nobody may end the administration of the site by taking them away. */
+#include <stdio.h>
+#include <string.h>
+
+#include "authz/authz.h"
+#include "base/cleanup.h"
+#include "register/register_internal.h"
+
+enum { LAST_BATCH = 200 };
+
+static const char *const last_roles[REGISTER_LAST_ROLES] = {"regadmin", "secofficer"};
+
+/* Note an active person as one who remains, if more are wanted for the role. */
+static void last_note(const json_t *item, const char *leaver_id, struct register_last *ret)
+{
+    const json_t *signer = json_object_get(item, "body");
+
+    if (strcmp(json_str(item, "id"), leaver_id) == 0)
+        return;
+    for (size_t i = 0; i < REGISTER_LAST_ROLES; i++) {
+        struct register_remaining *remaining = &ret->roles[i];
+        if (remaining->count == REGISTER_LAST_PERSONS || !authz_has_role(signer, last_roles[i]))
+            continue;
+        (void)snprintf(remaining->signer_id[remaining->count], SITE_ID_MAX, "%s",
+                       json_str(item, "id"));
+        remaining->seq[remaining->count++] = json_int(item, "seq", -1);
+    }
+}
+
+static enum esign_rc last_find(struct site *s, const char *leaver_id, struct register_last *ret,
+                               struct fault *f)
+{
+    char after[SITE_ID_MAX] = "";
+
+    for (size_t got = LAST_BATCH; got == LAST_BATCH;) {
+        CLEANUP(json_decref_p) json_t *items = NULL;
+        enum esign_rc rc = store_list(site_store(s), "signer", "state", "active",
+                                      after[0] ? after : NULL, LAST_BATCH, &items, f);
+        if (rc != ESIGN_OK)
+            return rc;
+        got = json_array_size(items);
+        for (size_t i = 0; i < got; i++)
+            last_note(json_array_get(items, i), leaver_id, ret);
+        if (got > 0)
+            (void)snprintf(after, sizeof(after), "%s",
+                           json_str(json_array_get(items, got - 1), "id"));
+    }
+    return ESIGN_OK;
+}
+
+enum esign_rc register_keep_officers(struct site *s, const json_t *leaver,
+                                     struct register_last *ret, struct store_change *change,
+                                     struct fault *f)
+{
+    bool officer = false;
+
+    *ret = (struct register_last){0};
+    for (size_t i = 0; i < REGISTER_LAST_ROLES; i++)
+        officer = officer || authz_has_role(leaver, last_roles[i]);
+    if (!officer || strcmp(json_str(leaver, "state"), "active") != 0)
+        return ESIGN_OK;
+    enum esign_rc rc = last_find(s, json_str(leaver, "signer_id"), ret, f);
+    for (size_t i = 0; rc == ESIGN_OK && i < REGISTER_LAST_ROLES; i++) {
+        struct register_remaining *remaining = &ret->roles[i];
+        if (!authz_has_role(leaver, last_roles[i]))
+            continue;
+        if (remaining->count < REGISTER_LAST_PERSONS)
+            return fault_reason(f, ESIGN_E_DUAL_REQUIRED, "last-officers",
+                                "fewer than %d persons with the role %s would remain; enrol "
+                                "another one first",
+                                REGISTER_LAST_PERSONS, last_roles[i]);
+        for (size_t k = 0; k < remaining->count; k++)
+            site_guard(change, "signer", remaining->signer_id[k], remaining->seq[k]);
+    }
+    return rc;
+}

@@ -1,0 +1,280 @@
+"""What an attacker with one officer, one application or a kill can't do to the register."""
+
+import os
+import pwd
+import signal
+import sqlite3
+import threading
+import time
+import unittest
+
+import esigntest
+from esigntest import (ROOT, ROOT_CALLER, Instance, Person, Refused, esign_gid, evidence, req,
+                       wait_for)
+
+
+def outcome(call, *arguments, **named):
+    """The reply, or the Refused."""
+    try:
+        return call(*arguments, **named)
+    except Refused as refused:
+        return refused
+
+
+def together(*calls):
+    """Outcomes of calls made at the same time."""
+    found = [None] * len(calls)
+
+    def one(i):
+        found[i] = outcome(calls[i])
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def params(user_id, number, **members):
+    return {"user_id": user_id, "printed_name": "Person " + user_id, "title": "Operator",
+            "evidence": evidence(number), **members}
+
+
+class Stopped:
+    """Processes that stand still for the time of a with block."""
+
+    def __init__(self, pids):
+        self.pids = pids
+
+    def __enter__(self):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGSTOP)
+        return self
+
+    def __exit__(self, *_):
+        for pid in self.pids:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass  # its supervisor has replaced it
+
+
+class Case(unittest.TestCase):
+    esignd = None
+
+    def refused(self, code, call, *arguments, reason=None, field=None, **named):
+        with self.assertRaises(Refused) as caught:
+            call(*arguments, **named)
+        self.assertEqual(caught.exception.code, code, caught.exception.body)
+        if reason is not None:
+            self.assertEqual(caught.exception.reason, reason, caught.exception.body)
+        if field is not None:
+            self.assertEqual(caught.exception.body.get("field"), field, caught.exception.body)
+
+    def size(self):
+        return self.esignd.get("/v1/status")["audit"]["size"]
+
+    def since(self, size, *actions):
+        """Entries after the first `size`, of these actions (none given: all)."""
+        return [e for e in self.esignd.entries(after=size - 1)
+                if not actions or e["action"] in actions]
+
+    def revoke(self, user_id, officer=0, reason="left the company"):
+        return self.esignd.post("/v1/signers/%s/revoke" % user_id, {
+            "components": self.esignd.officers[officer].components, "reason": reason})
+
+    def state(self, user_id):
+        return self.esignd.get("/v1/signers/" + user_id)["state"]
+
+
+class Register(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.esignd = Instance().ready()
+        cls.addClassCleanup(cls.esignd.close)
+
+    @req("11.10(g)", "3.2", "11.200(a)(3)")
+    def test_approve__signer_revoked_meanwhile__stays_revoked(self):
+        asked = self.esignd.request_approval("signer.enroll", params("zed", "ZED00001"))
+        self.revoke("zed", reason="forged evidence")
+        self.refused("E_CONFLICT", self.esignd.approve, asked["approval"], reason="revoked")
+        self.assertEqual(self.state("zed"), "revoked")
+        declined = self.esignd.post("/v1/approvals/%s/decline" % asked["approval"], {
+            "components": self.esignd.officers[1].components, "reason": "forged evidence"})
+        self.assertEqual(declined["state"], "declined")
+        self.assertEqual(self.state("zed"), "revoked")
+
+    @req("5.24", "11.10(e)")
+    def test_revoke__writes_a_row_of_its_own(self):
+        signer = self.esignd.enrol("leaver")
+        size = self.size()
+        self.revoke("leaver")
+        entry = self.since(size, "signer.revoke")[0]
+        self.assertIn("revocation/" + signer.signer_id, entry["rows"])
+
+    @req("5.10", "11.10(g)")
+    def test_revoke__fewer_than_two_officers_would_remain__refused(self):
+        for name, officer in (("psato", 0), ("mkeller", 0), ("mkeller", 1)):
+            size = self.size()
+            self.refused("E_DUAL_REQUIRED", self.revoke, name, officer, reason="last-officers")
+            self.assertEqual(self.state(name), "active")
+            self.assertEqual([e["result"] for e in self.since(size, "signer.revoke")],
+                             ["E_DUAL_REQUIRED(last-officers)"])
+        self.esignd.enrol("third", roles=("regadmin", "secofficer"))
+        self.revoke("third")
+        self.assertEqual(self.state("third"), "revoked")
+
+    @req("11.200(a)(3)", "3.2")
+    def test_approve__requester_revoked_meanwhile__refused_and_can_be_declined(self):
+        gone = self.esignd.enrol("gone", roles=("regadmin", "secofficer"))
+        asked = self.esignd.post("/v1/approvals", {
+            "components": gone.components, "action": "signer.enroll", "reason": "a friend",
+            "params": params("ghost", "GHOST001")})
+        self.revoke("gone", reason="fraud")
+        self.refused("E_CONFLICT", self.esignd.approve, asked["approval"], reason="requester")
+        self.assertEqual(self.state("ghost"), "proofed")
+        self.esignd.post("/v1/approvals/%s/decline" % asked["approval"], {
+            "components": self.esignd.officers[1].components, "reason": "asked by a fraud"})
+        self.assertEqual(self.state("ghost"), "revoked")
+
+    @req("11.10(g)", "5.23")
+    def test_revoke__by_an_officer_revoked_meanwhile__refused(self):
+        held = 0
+        for i, worker in enumerate(self.esignd.workers("hash")):  # one of them gets the password
+            third = self.esignd.enrol("malice%d" % i, roles=("regadmin", "secofficer"))
+            self.esignd.enrol("victim%d" % i)
+            found = []
+            thread = threading.Thread(target=self.revoke_as, args=(third, "victim%d" % i, found))
+            with Stopped([worker]):
+                thread.start()
+                thread.join(2)
+                if thread.is_alive():
+                    held += 1
+                    self.revoke(third.user_id, reason="fired")
+            thread.join()
+            if self.state(third.user_id) == "revoked":
+                self.assertIsInstance(found[0], Refused)
+                self.assertEqual(self.state("victim%d" % i), "active")
+            else:
+                self.revoke(third.user_id)
+        self.assertGreater(held, 0)
+
+    def revoke_as(self, officer, user_id, found):
+        found.append(outcome(self.esignd.post, "/v1/signers/%s/revoke" % user_id,
+                             {"components": officer.components, "reason": "malice"}))
+
+    @req("11.100(a)", "11.100(b)", "5.38")
+    def test_enroll__same_document_written_otherwise__refused(self):
+        self.esignd.request_approval("signer.enroll", params("same", "X1234567\u00e9"))
+        for number, members in (("x1234567\u00c9", {}), ("X 1234567\u00e9", {}),
+                                ("X-12/345.67\u00e9", {}), ("\uff381234567\u00e9", {}),
+                                ("X1234567\u00e9", {"issuer": "che"}),
+                                ("X1234567\u00e9", {"document_type": "Pass Port"})):
+            with self.subTest(number=number, members=members):
+                asked = params("other", number)
+                asked["evidence"].update(members)
+                self.refused("E_ID_USED", self.esignd.request_approval, "signer.enroll", asked,
+                             field="evidence.number")
+        self.refused("E_PROTO", self.esignd.request_approval, "signer.enroll",
+                     params("empty", "--- /"))
+
+    @req("11.10(d)", "11.10(g)")
+    def test_application__root_or_a_service__refused(self):
+        uids = [0, os.geteuid()]
+        if ROOT:
+            uids += [pwd.getpwnam(name).pw_uid for name in ("esignd", "esign-hash")]
+        for uid in uids:
+            with self.subTest(uid=uid):
+                self.refused("E_POLICY", self.esignd.request_approval, "application.add",
+                             {"id": "rootapp", "name": "Root", "uid": uid, "rights": ["read"]},
+                             field="uid")
+
+    @req("11.300(c)", "11.10(e)")
+    def test_approvals__hashes_of_codes__not_in_the_trail(self):
+        size = self.size()
+        self.esignd.enrol("quiet")
+        shown = self.since(size, "approval.request", "approval.approve")
+        self.assertEqual(len(shown), 2)
+        self.assertNotIn("receipt_hash", str(shown))
+
+
+class Init(Case):
+    def setUp(self):
+        self.esignd = Instance()
+        self.addCleanup(self.esignd.close)
+        self.esignd.launch("tokens")
+        self.esignd.start()
+
+    def body(self, tag, officers=2):
+        where = {"gid": esign_gid()} if ROOT else {"uid": os.geteuid()}
+        return {"organisation": "Organisation " + tag, "ca_name": "CA " + tag,
+                "officers": [{"user_id": "%s%d" % (tag, i), "printed_name": "Off %s %d" % (tag, i),
+                              "title": "Officer", "password": "officer long password",
+                              "evidence": evidence("%s%04d" % (tag, i))} for i in range(officers)],
+                "terminal": {"id": "t-" + tag, "location": "Laboratory", **where}}
+
+    def init(self, tag, officers=2):
+        return self.esignd.post("/v1/init", self.body(tag, officers), caller=ROOT_CALLER)
+
+    def signers(self):
+        items = self.esignd.get("/v1/signers", caller=esigntest.terminal_caller())["items"]
+        return {item["user_id"]: item["state"] for item in items}
+
+    @req("5.10", "11.10(g)")
+    def test_init__two_at_once__one_is_refused(self):
+        found = together(lambda: self.init("one"), lambda: self.init("two"))
+        won = [reply for reply in found if isinstance(reply, dict)]
+        lost = [reply for reply in found if isinstance(reply, Refused)]
+        self.assertEqual([reply.code for reply in lost], ["E_CONFLICT"], found)
+        self.assertEqual({o["user_id"] for o in won[0]["officers"]}, set(self.signers()))
+
+    def kill_in_init(self):
+        """Kill esignd in the middle of an init, when the first officers stand in the store."""
+        path = os.path.join(self.esignd.root, "lib", "esignd", "store.db")
+        pid = self.esignd.pid("esignd")
+        thread = threading.Thread(target=self.lost)
+        thread.start()
+        database = sqlite3.connect(path)
+        count = "select count(*) from row where kind = ?"
+        until = time.monotonic() + esigntest.WAIT_S
+        while not database.execute(count, ("signer",)).fetchone()[0]:
+            self.assertLess(time.monotonic(), until, "no officer was written")
+        os.kill(pid, signal.SIGKILL)
+        thread.join()
+        done = database.execute(count, ("site",)).fetchone()[0]
+        database.close()
+        self.assertEqual(done, 0, "the kill came too late")
+        wait_for(lambda: self.esignd.pid("esignd") != pid and
+                 self.esignd.status()["esignd"]["state"] == "ready", "esignd is ready again")
+
+    def lost(self):
+        try:
+            self.init("ghost", 8)
+        except OSError:
+            pass
+
+    @req("5.10", "11.10(g)", "11.100(b)")
+    def test_init__killed_and_begun_again__officers_of_the_first_have_no_power(self):
+        self.kill_in_init()
+        self.init("real")
+        self.esignd.terminal = esigntest.terminal_caller()
+        signers = self.signers()
+        self.assertEqual({name for name, state in signers.items() if state == "active"},
+                         {"real0", "real1"})
+        ghost = Person("ghost0", "", "", "officer long password")
+        self.refused("E_SIGNER_STATE", self.esignd.post, "/v1/approvals", {
+            "components": ghost.components, "action": "terminal.add", "reason": "mine",
+            "params": {"id": "tt", "location": "x", "uid": 61555}}, reason="draft")
+
+    @req("5.10")
+    def test_init__killed_and_begun_again_with_the_same_officers__works(self):
+        self.kill_in_init()
+        self.init("ghost", 3)
+        self.esignd.terminal = esigntest.terminal_caller()
+        active = {name for name, state in self.signers().items() if state == "active"}
+        self.assertEqual(active, {"ghost0", "ghost1", "ghost2"})
+
+
+if __name__ == "__main__":
+    esigntest.main()
