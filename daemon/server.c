@@ -204,8 +204,9 @@ static void server_tick(struct server *s)
         return;
     if (size - s->checkpoint_size < entries && now_ms - s->checkpoint_at_ms < after_ms)
         return;
-    site_checkpoint_now(s->site);
-    s->checkpoint_size = size;
+    /* a failure is logged; the next try waits for its time, not for new entries */
+    if (site_checkpoint_now(s->site))
+        s->checkpoint_size = size;
     s->checkpoint_at_ms = now_ms;
 }
 

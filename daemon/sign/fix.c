@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/encode.h"
+#include "cms/certificate.h"
 #include "sign/job.h"
 
 /* What the clock says at this moment, in words of the envelope. */
@@ -36,6 +37,18 @@ static enum esign_rc fix_key(struct sign_job *j, struct fault *f)
     enum esign_rc rc = site_decode(j->key.body, "certificate", &j->certificate, f);
     if (rc == ESIGN_OK)
         rc = site_decode(j->site_row.body, "ca_certificate", &j->ca_certificate, f);
+    return rc;
+}
+
+/* A certificate that has ended makes a signature that nobody accepts.  Source: 21 CFR 11.10(a). */
+static enum esign_rc fix_validity(const struct sign_job *j, struct fault *f)
+{
+    int64_t end_ms = 0;
+    enum esign_rc rc = cms_certificate_end(buf_bytes(&j->certificate), &end_ms, f);
+
+    if (rc == ESIGN_OK && clock_now_ms(site_clock(j->site)) >= end_ms)
+        rc = fault_reason(f, ESIGN_E_CRED_STATE, "expired",
+                          "the signer's certificate has expired; it must be issued anew");
     return rc;
 }
 
@@ -149,6 +162,8 @@ enum esign_rc sign_step_fix(struct sign_job *j, struct fault *f)
     enum esign_rc rc = fix_key(j, f);
 
     site_new_id('G', j->signature_id);
+    if (rc == ESIGN_OK)
+        rc = fix_validity(j, f);
     if (rc == ESIGN_OK)
         rc = fix_time(j, &t, f);
     if (rc == ESIGN_OK)

@@ -55,13 +55,14 @@ enum esign_rc site_checkpoint(struct site *s, struct buf *ret_note, struct fault
                             ret_note ? ret_note : &note, f);
 }
 
-void site_checkpoint_now(struct site *s)
+bool site_checkpoint_now(struct site *s)
 {
     struct fault f = {0};
 
-    if (site_checkpoint(s, NULL, &f) != ESIGN_OK)
-        log_warn("a checkpoint could not be signed code=%s detail=\"%s\"", fault_name(f.rc),
-                 f.detail);
+    if (site_checkpoint(s, NULL, &f) == ESIGN_OK)
+        return true;
+    log_warn("a checkpoint could not be signed code=%s detail=\"%s\"", fault_name(f.rc), f.detail);
+    return false;
 }
 
 enum esign_rc site_ca(struct site *s, struct ca_key *ret, struct buf *ret_spki,

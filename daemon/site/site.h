@@ -83,8 +83,9 @@ enum esign_rc site_policy(struct site *s, json_t **ret, int64_t *ret_seq,
 /* Sign a checkpoint of the trail with the log key; nothing before initialisation.  Failures are
  * returned; the trail itself is not harmed. */
 enum esign_rc site_checkpoint(struct site *s, struct buf *ret_note, struct fault *f) MUST_CHECK;
-/* The same after an officer's action: a failure is logged, the action stands. */
-void site_checkpoint_now(struct site *s);
+/* The same after an officer's action: a failure is logged, the action stands.  Whether it was
+ * signed. */
+bool site_checkpoint_now(struct site *s);
 
 /* The issuing CA: its key (borrowed spki is owned by ret_spki) and certificate. */
 enum esign_rc site_ca(struct site *s, struct ca_key *ret, struct buf *ret_spki,
