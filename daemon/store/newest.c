@@ -76,7 +76,7 @@ static struct slot *find_slot(struct slot *slots, size_t slot_count, uint64_t fi
 static struct kind *find_kind(struct store_newest *n, const char *name, size_t len)
 {
     for (size_t i = 0; i < n->kind_count; i++)
-        if (strlen(n->kinds[i].name) == len && memcmp(n->kinds[i].name, name, len) == 0)
+        if (bytes_equal(bytes_of_str(n->kinds[i].name), bytes_of(name, len)))
             return &n->kinds[i];
     return NULL;
 }

@@ -1,4 +1,4 @@
-"""What somebody with write access to the store's file can't do: bring old rows back, delete rows."""
+"""Old rows that are put back into the store's file, rows that are deleted, and many long reads."""
 
 import glob
 import os
