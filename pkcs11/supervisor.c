@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "pkcs11/init.h"
 #include "pkcs11/worker.h"
+#include "sandbox/sandbox.h"
 
 #include <getopt.h>
 #include <sys/prctl.h>
@@ -89,6 +90,8 @@ int main(int argc, char **argv)
     enum esign_rc rc = secret_start(&fault);
     if (rc == ESIGN_OK && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         rc = fault_set(&fault, ESIGN_E_INTERNAL, "PR_SET_NO_NEW_PRIVS is refused");
+    if (rc == ESIGN_OK)
+        rc = sandbox_confine_module(&fault);
     if (rc == ESIGN_OK)
         rc = config_load(options.config, &config, &fault);
     int index = rc == ESIGN_OK ? config_token_by_name(config, options.token) : -1;

@@ -111,6 +111,17 @@ static enum esign_rc read_caller(const struct config *c, uid_t *ret, struct faul
     return ESIGN_OK;
 }
 
+/* A worker warms up with the time zone and random bytes before it confines itself. */
+static enum esign_rc confine_supervisor(struct fault *f)
+{
+    static const struct sandbox_path paths[] = {{"/usr/share/zoneinfo", SANDBOX_READ},
+                                                {"/etc/localtime", SANDBOX_READ},
+                                                {"/dev/urandom", SANDBOX_READ}};
+    enum esign_rc rc = sandbox_landlock(paths, sizeof(paths) / sizeof(*paths), f);
+
+    return rc ? rc : sandbox_confine_supervisor(f);
+}
+
 static enum esign_rc run_service(const char *path, int *ret_exit, struct fault *f)
 {
     struct config *c = NULL;
@@ -128,6 +139,8 @@ static enum esign_rc run_service(const char *path, int *ret_exit, struct fault *
     if (!rc)
         rc = worker_listen(config_str(c, "document.socket"), SOCK_SEQPACKET, 0600, &fd, f);
     config_free(c);
+    if (!rc)
+        rc = confine_supervisor(f);
     if (!rc)
         *ret_exit = worker_supervise(fd, &service);
     return rc;

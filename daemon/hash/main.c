@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "hash/service.h"
+#include "sandbox/sandbox.h"
 
 #include <getopt.h>
 #include <sys/prctl.h>
@@ -61,6 +62,11 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     struct hash_service hash = hash_service_of(config);
+    if (sandbox_landlock(NULL, 0, &fault) != ESIGN_OK ||
+        sandbox_confine_supervisor(&fault) != ESIGN_OK) {
+        log_error("can't start: %s", fault.detail);
+        return EXIT_FAILURE;
+    }
     const struct worker_service service = hash_worker_service(&hash, config, caller);
     return worker_supervise(listen_fd, &service);
 }

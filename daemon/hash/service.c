@@ -2,6 +2,7 @@
 
 #include "base/reader.h"
 #include "hash/op.h"
+#include "sandbox/sandbox.h"
 
 #include <sodium.h>
 
@@ -33,6 +34,8 @@ static enum esign_rc service_start(void *ctx, bool may_login, struct fault *f)
 
     (void)may_login; /* only tokens have PINs */
     enum esign_rc rc = secret_start(f);
+    if (rc == ESIGN_OK)
+        rc = sandbox_confine_hash(f);
     if (rc != ESIGN_OK)
         return rc;
     bytes_random(random, sizeof(random));

@@ -61,3 +61,16 @@ enum esign_rc sandbox_confine_parser(struct fault *f) MUST_CHECK;
 
 /* As sandbox_confine_parser(), for a worker that keeps secrets in locked memory. */
 enum esign_rc sandbox_confine_hash(struct fault *f) MUST_CHECK;
+
+/* From now on only what a supervisor needs, and its workers until they confine themselves: to fork,
+ * watch, signal and kill processes, to listen and notify on Unix sockets, to read files and write
+ * none.  No program is started, no memory becomes executable.  Anything else kills the process.
+ * ESIGN_E_INTERNAL: the filter can't be loaded; the caller must then not go on. */
+enum esign_rc sandbox_confine_supervisor(struct fault *f) MUST_CHECK;
+
+/* For a program that loads a vendor's module, which does as it likes: files, network, threads and
+ * processes stay.  No program is run, no process is looked into, nothing is mounted, loaded into
+ * the kernel or put on a key ring, no namespace is made: such calls fail with EPERM.  Workers have
+ * the filter of their supervisor, hence it can't be narrower there.
+ * ESIGN_E_INTERNAL: the filter can't be loaded; the caller must then not go on. */
+enum esign_rc sandbox_confine_module(struct fault *f) MUST_CHECK;

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import signal
 import unittest
@@ -15,9 +16,24 @@ from esigntest import Instance, req, wait_for
 TRIES = ["open", "list", "create", "inet", "exec", "fork", "ptrace", "read_process", "keyring",
          "unshare", "executable"]
 KILLED = "killed by SIGSYS"
-EACCES, ENOENT, ESRCH, ENOKEY = 13, 2, 3, 126
+EPERM, EACCES, ENOENT, ESRCH, ENOKEY = 1, 13, 2, 3, 126
 # What comes of each in esignd: files are refused, everything else ends the process.
 IN_ESIGND = {name: KILLED for name in TRIES} | {"open": EACCES, "list": EACCES, "create": EACCES}
+# In a supervisor: it forks, and reaches no file.
+IN_SUPERVISOR = IN_ESIGND | {"fork": 0, "create": KILLED}
+# In a worker of esign-hash or esign-document.
+IN_WORKER = {name: KILLED for name in TRIES}
+# With a vendor's module: what a program can do to others or to the kernel fails.
+IN_TOKEN = {name: EPERM for name in ("exec", "ptrace", "read_process", "keyring", "unshare")}
+
+
+def filters_of(pid):
+    """How many filters a process has; 0 if it has gone."""
+    try:
+        with open("/proc/%d/status" % pid, encoding="utf-8") as file:
+            return int(re.search(r"^Seccomp_filters:\s+(\d+)", file.read(), re.M).group(1))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 class Attempt:
@@ -72,20 +88,53 @@ class Forbidden(unittest.TestCase):
         found = {name: self.attempt.outcome("esignd", name) for name in TRIES}
         self.assertEqual(found, IN_ESIGND)
 
+    def in_worker(self, service, name):
+        """In a worker whose start is over: where it confines itself, it has two filters."""
+        filters = 1 if service.startswith("token-") else 2
+
+        def ready():
+            workers = self.attempt.esignd.workers(service)
+            return [pid for pid in workers if filters_of(pid) >= filters]
+
+        pid = wait_for(ready, service + " has a worker")[0]
+        return self.attempt.outcome(service, name, pid)
+
+    @req("design 2", "11.10(d)")
+    def test_hash__forbidden_calls__refused_or_killed(self):
+        found = {name: self.attempt.outcome("hash", name) for name in TRIES}
+        self.assertEqual(found, IN_SUPERVISOR)
+        found = {name: self.in_worker("hash", name) for name in TRIES}
+        self.assertEqual(found, IN_WORKER)
+
+    @req("design 2", "11.10(d)")
+    def test_document__forbidden_calls__refused_or_killed(self):
+        found = {name: self.attempt.outcome("document", name) for name in TRIES}
+        self.assertEqual(found, IN_SUPERVISOR)
+        found = {name: self.in_worker("document", name) for name in TRIES}
+        self.assertEqual(found, IN_WORKER)
+
+    @req("design 2", "11.10(d)")
+    def test_token__forbidden_calls__refused_in_supervisor_and_workers(self):
+        for where in (self.attempt.outcome, self.in_worker):
+            self.assertEqual({name: where("token-signers", name) for name in IN_TOKEN}, IN_TOKEN)
+
 
 class Unconfined(unittest.TestCase):
     """The counter-test: what is seen above comes from the sandbox and nothing else."""
 
     @req("design 2")
-    def test_esignd__without_its_sandbox__every_call_is_let_through(self):
+    def test_programs__without_their_sandbox__every_call_is_let_through(self):
         attempt = Attempt({"ESIGN_UNCONFINED": "1"})
         self.addCleanup(attempt.esignd.close)
         self.addCleanup(lambda: os.path.exists("/tmp/esign-forbidden") and
                         os.unlink("/tmp/esign-forbidden"))
+        let_through = {name: 0 for name in TRIES} | {"exec": ENOENT, "ptrace": ESRCH,
+                                                     "keyring": ENOKEY}
         found = {name: attempt.outcome("esignd", name) for name in TRIES}
-        self.assertEqual(found, {name: 0 for name in TRIES} | {"exec": ENOENT, "ptrace": ESRCH,
-                                                            "keyring": ENOKEY})
+        self.assertEqual(found, let_through)
         self.assertIn("has no Landlock", attempt.log("esignd"))
+        for name in IN_TOKEN:
+            self.assertEqual(attempt.outcome("token-signers", name), let_through[name], name)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from esigntest import Instance, children_of, req
 
 # tier: quick
 
-CONFINED = ["esignd"]
+CONFINED = ["esignd", "hash", "document", "token-signers", "token-ca", "token-log"]
 
 
 def threads_of(pid):
@@ -38,6 +38,8 @@ class Sandbox(unittest.TestCase):
                 for status in threads_of(process):
                     self.assertEqual(status["Seccomp"].strip(), "2", (service, status["Name"]))
                     self.assertEqual(status["NoNewPrivs"].strip(), "1", (service, status["Name"]))
+            if service != "esignd":
+                self.assertTrue(children_of(pid), service)
         self.assertGreaterEqual(len(list(threads_of(self.esignd.pid("esignd")))), 5)
 
 
