@@ -17,7 +17,7 @@ def block():
     """The shell block of README.md that is marked for this test."""
     with open(os.path.join(esigntest.SOURCE, "README.md"), encoding="utf-8") as file:
         text = file.read()
-    return re.search(r"<!-- test_readme\.py[^>]*-->\n```sh\n(.*?)```", text, re.S).group(1)
+    return re.search(r"<!-- test_readme\.py[^>]*-->\n```bash\n(.*?)```", text, re.S).group(1)
 
 
 class Readme(unittest.TestCase):
