@@ -83,6 +83,12 @@ enum cli_exit cli_read_file(const struct cli *cli, const char *path, struct buf 
 enum cli_exit cli_write_file(const struct cli *cli, const char *path, struct bytes content,
                              unsigned mode);
 
+/* The same without a message: 0, or the errno of the failure. */
+int cli_put_file(const char *path, struct bytes content, unsigned mode);
+
+/* Whether cli_put_file() could write path now: 0, or the errno.  Leaves nothing behind. */
+int cli_check_file(const char *path);
+
 /* Split TYPE:ID:VERSION; the id may contain colons.  Each part must not be empty.  ret: three
  * strings in storage.  Whether text has that form. */
 enum { CLI_RECORD_MAX = 512 };

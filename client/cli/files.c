@@ -56,25 +56,61 @@ static bool files_write(int fd, struct bytes content)
     return fsync(fd) == 0;
 }
 
-enum cli_exit cli_write_file(const struct cli *cli, const char *path, struct bytes content,
-                             unsigned mode)
+/* A new file in the directory of path.  ret: PATH_MAX bytes, its name.  -1: errno says why. */
+static int files_beside(const char *path, char *ret)
+{
+    struct stat st;
+    int len = snprintf(ret, PATH_MAX, "%s.XXXXXX", path);
+
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        errno = EISDIR;
+        return -1;
+    }
+    if (len < 0 || len >= PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return mkostemp(ret, O_CLOEXEC);
+}
+
+int cli_check_file(const char *path)
 {
     char temporary[PATH_MAX];
-    struct fault f = {0};
+
+    if (strcmp(path, "-") == 0)
+        return 0;
+    CLEANUP(close_p) int fd = files_beside(path, temporary);
+    if (fd < 0)
+        return errno;
+    return unlink(temporary) == 0 ? 0 : errno;
+}
+
+int cli_put_file(const char *path, struct bytes content, unsigned mode)
+{
+    char temporary[PATH_MAX];
 
     if (strcmp(path, "-") == 0) {
         (void)fwrite(content.data, 1, content.len, stdout); /* checked at the end of main() */
-        return CLI_DONE;
+        return 0;
     }
-    int len = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
-    CLEANUP(close_p)
-    int fd = len > 0 && (size_t)len < sizeof(temporary) ? mkostemp(temporary, O_CLOEXEC) : -1;
+    CLEANUP(close_p) int fd = files_beside(path, temporary);
+    if (fd < 0)
+        return errno;
+    if (fchmod(fd, (mode_t)mode) == 0 && files_write(fd, content) && rename(temporary, path) == 0)
+        return 0;
+    int cause = errno;
+    (void)unlink(temporary); /* the first failure is the one that is told */
+    return cause;
+}
 
-    if (fd >= 0 && fchmod(fd, (mode_t)mode) == 0 && files_write(fd, content) &&
-        rename(temporary, path) == 0)
+enum cli_exit cli_write_file(const struct cli *cli, const char *path, struct bytes content,
+                             unsigned mode)
+{
+    struct fault f = {0};
+    int cause = cli_put_file(path, content, mode);
+
+    if (cause == 0)
         return CLI_DONE;
-    (void)fault_set(&f, ESIGN_E_INTERNAL, "%.120s can't be written: %.60s", path, strerror(errno));
-    if (fd >= 0)
-        (void)unlink(temporary); /* the failure is reported already */
+    (void)fault_set(&f, ESIGN_E_INTERNAL, "%.120s can't be written: %.60s", path, strerror(cause));
     return cli_fault(cli, &f);
 }

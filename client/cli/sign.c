@@ -62,10 +62,49 @@ enum cli_exit sign_write(const struct cli *cli, const struct esign_result *signa
     return cli_write_file(cli, path, bytes_of(value, len), 0644);
 }
 
+enum cli_exit sign_check_out(const struct cli *cli, const char *path)
+{
+    struct fault f = {0};
+    int cause = cli_check_file(path);
+
+    if (cause == 0)
+        return CLI_DONE;
+    (void)fault_set(&f, ESIGN_E_CONFLICT,
+                    "%.120s can't be written: %.60s; nothing was signed. Use -o FILE", path,
+                    strerror(cause));
+    return cli_fault(cli, &f);
+}
+
+/* Write a signature that was just made. */
+static enum cli_exit sign_keep(const struct cli *cli, const struct esign_result *signature,
+                               const char *path)
+{
+    CLEANUP(free_p) void *value = NULL;
+    const char *id = esign_result_string(signature, "signature");
+    size_t len = 0;
+
+    if (!id || esign_result_bytes(signature, "value", &value, &len) != ESIGN_OK)
+        return sign_write(cli, signature, path);
+    int cause = cli_put_file(path, bytes_of(value, len), 0644);
+    if (cause == 0)
+        return CLI_DONE;
+    (void)fputs("esign: signed: ", stderr);
+    show_text(stderr, id, false);
+    (void)fputs(", but ", stderr);
+    show_text(stderr, path, false);
+    (void)fprintf(stderr,
+                  " can't be written: %s. The signature is valid; do not sign again: "
+                  "esign signature show ",
+                  strerror(cause));
+    show_text(stderr, id, false);
+    (void)fputs(" -o FILE\n", stderr);
+    return CLI_REFUSED;
+}
+
 enum cli_exit sign_finish(const struct cli *cli, const struct esign_result *signature,
                           const char *path)
 {
-    enum cli_exit rc = sign_write(cli, signature, path);
+    enum cli_exit rc = sign_keep(cli, signature, path);
 
     if (cli_print_json(cli, signature))
         return rc;
@@ -171,10 +210,18 @@ enum cli_exit command_sign(struct cli *cli)
     CLEANUP(esign_result_free_p) struct esign_result *status = NULL;
     CLEANUP(esign_result_free_p) struct esign_result *signature = NULL;
     char path[PATH_MAX];
+    const char *out = cli_option(cli, OPTION_OUT);
     enum cli_exit rc = sign_request_read(cli, &request);
 
-    if (rc == CLI_DONE && !cli_option(cli, OPTION_OUT) && strcmp(cli->operands[0], "-") == 0)
+    if (rc == CLI_DONE && !out && strcmp(cli->operands[0], "-") == 0)
         rc = cli_usage("a record from standard input needs -o FILE");
+    int len = snprintf(path, sizeof(path), "%s.p7s", cli->operands[0]);
+    if (rc == CLI_DONE && !out && (len < 0 || (size_t)len >= sizeof(path)))
+        rc = cli_usage("the file's name is too long; give -o FILE");
+    if (!out)
+        out = path;
+    if (rc == CLI_DONE)
+        rc = sign_check_out(cli, out);
     if (rc == CLI_DONE)
         rc = cli_outcome(cli, esign_status(cli->daemon, &status, cli->error));
     if (rc != CLI_DONE)
@@ -183,13 +230,7 @@ enum cli_exit command_sign(struct cli *cli)
     rc = kind && strcmp(kind, "application") == 0
              ? sign_as_application(cli, &request.request, &signature)
              : sign_as_terminal(cli, &request.request, &signature);
-    if (rc != CLI_DONE)
-        return rc;
-    int len = snprintf(path, sizeof(path), "%s.p7s", cli->operands[0]);
-    if (len < 0 || (size_t)len >= sizeof(path))
-        return cli_usage("the file's name is too long; give -o FILE");
-    const char *out = cli_option(cli, OPTION_OUT);
-    return sign_finish(cli, signature, out ? out : path);
+    return rc == CLI_DONE ? sign_finish(cli, signature, out) : rc;
 }
 
 enum cli_exit command_ticket_create(struct cli *cli)

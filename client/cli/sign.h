@@ -15,7 +15,12 @@ struct sign_request {
 enum cli_exit sign_request_read(const struct cli *cli, struct sign_request *ret);
 void sign_request_done(struct sign_request *request);
 
-/* Tell about a new signature and write its CMS to path. */
+/* Whether a signature could be written to path; asked before the signer is asked for anything, as a
+ * signature can't be taken back.  CLI_REFUSED with a message otherwise. */
+enum cli_exit sign_check_out(const struct cli *cli, const char *path);
+
+/* Tell about a new signature and write its CMS to path.  If that fails, say that it is signed and
+ * how the file is got without signing again. */
 enum cli_exit sign_finish(const struct cli *cli, const struct esign_result *signature,
                           const char *path);
 

@@ -75,8 +75,11 @@ enum cli_exit command_approve(struct cli *cli)
     CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
     CLEANUP(esign_result_free_p) struct esign_result *signature = NULL;
     const char *id = cli->operands[0], *file = cli_option(cli, OPTION_RECORD_FILE);
-    enum cli_exit rc = cli_outcome(cli, esign_ticket_show(cli->daemon, id, &ticket, cli->error));
+    const char *out = cli_option(cli, OPTION_OUT);
+    enum cli_exit rc = out ? sign_check_out(cli, out) : CLI_DONE;
 
+    if (rc == CLI_DONE)
+        rc = cli_outcome(cli, esign_ticket_show(cli->daemon, id, &ticket, cli->error));
     if (rc != CLI_DONE)
         return rc;
     const char *state = esign_result_string(ticket, "state");
@@ -93,7 +96,6 @@ enum cli_exit command_approve(struct cli *cli)
         rc = sign_authorise(cli, ticket, &signature);
     if (rc != CLI_DONE)
         return rc;
-    const char *out = cli_option(cli, OPTION_OUT);
     if (out)
         return sign_finish(cli, signature, out);
     if (cli_print_json(cli, signature))
@@ -104,7 +106,9 @@ enum cli_exit command_approve(struct cli *cli)
     show_text(stdout, name ? name : "", false);
     (void)putchar('\n');
     show_text(stdout, text ? text : "", true);
-    (void)putchar('\n');
+    (void)fputs("\nnot written to a file: esign signature show ", stdout);
+    show_text(stdout, name ? name : "", false);
+    (void)fputs(" -o FILE\n", stdout);
     return CLI_DONE;
 }
 

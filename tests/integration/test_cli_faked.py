@@ -338,6 +338,38 @@ class Signing(Faked):
             "components": {"user_id": "jdoe", "password": PASSWORD}, "nonce": "ab" * 16,
             "presented_hash": hashlib.sha256(b"the record").hexdigest()}])
 
+    @req("11.10(d)")
+    def test_sign_and_approve__output_not_writable__nothing_asked(self):
+        self.server.replies["GET /v1/status"] = status_reply("application")
+        self.server.replies["GET /v1/tickets/T-1"] = (200, ticket_reply(b"the record"))
+        for words in (("sign", self.record, *self.ARGUMENTS), ("approve", "T-1", "--as", "jdoe")):
+            for out in (os.path.join(self.directory, "missing", "o"), self.directory):
+                with self.subTest(words=words, out=out):
+                    done = self.run_esign(*words, "-o", out, passwords=[PASSWORD])
+                    self.assertEqual(done.returncode, 1)
+                    self.assertIn(b"can't be written: ", done.stderr)
+                    self.assertIn(b"; nothing was signed. Use -o FILE", done.stderr)
+        self.assertEqual(self.server.asked, [])
+        self.assertEqual(sorted(os.listdir(self.directory)), ["record.txt", "sock"])
+
+    @req("11.10(d)", "11.70")
+    def test_sign__output_lost_meanwhile__told_not_to_sign_again(self):
+        gone = self.file("gone")
+        os.mkdir(gone)
+
+        def sign():
+            os.rmdir(gone)
+            return 201, signature_reply()
+        self.server.replies["GET /v1/status"] = status_reply("application")
+        self.server.replies["POST /v1/signatures"] = sign
+        done = self.run_esign("sign", self.record, *self.ARGUMENTS, "-o",
+                              os.path.join(gone, "o"), passwords=[PASSWORD])
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, rb"signed: G-1, but .* can't be written: No such file")
+        self.assertIn(b"The signature is valid; do not sign again: "
+                      b"esign signature show G-1 -o FILE\n", done.stderr)
+        self.assertNotIn(b"E_INTERNAL", done.stderr)
+
     @req("design 5")
     def test_sign__large_record__password_in_a_small_body_only(self):
         content = os.urandom(100_000)
@@ -381,6 +413,7 @@ class Signing(Faked):
         for shown in ("B-7", "3", "I approve this record.", "mes",
                       hashlib.sha256(b"the record").hexdigest()[:16]):
             self.assertIn(shown, text)
+        self.assertIn("not written to a file: esign signature show G-1 -o FILE\n", text)
         body = self.bodies("/v1/tickets/T-1/authorise")[0]
         self.assertEqual(body["nonce"], "ab" * 16)
 
