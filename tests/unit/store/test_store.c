@@ -190,7 +190,7 @@ static void test_store_get__written_after_it_was_read__newest(void **state)
     for (int i = 0; i < 3; i++) {
         CLEANUP(json_decref_p) json_t *body = NULL;
         int64_t seq = -1;
-        char value[8];
+        char value[16];
         (void)snprintf(value, sizeof value, "%d", i); /* fits */
         assert_int_equal(fixture_commit(x, "item", "a", value, -2, NULL), ESIGN_OK);
         assert_int_equal(store_get(x->store, "item", "a", &body, &seq, &x->fault), ESIGN_OK);
