@@ -107,6 +107,42 @@ static bool options_take(int row, const char *value, struct options *ret, char *
     return true;
 }
 
+/* The long option of exactly that name, or NULL: abbreviations would take --password SECRET for
+ * --password-fd. */
+static const struct option *options_exact(const struct option *long_options, const char *argument)
+{
+    size_t len = strcspn(argument + 2, "=");
+
+    for (const struct option *o = long_options; o->name; o++)
+        if (strlen(o->name) == len && strncmp(o->name, argument + 2, len) == 0)
+            return o;
+    return NULL;
+}
+
+/* Every long option by its whole name; what is wrong is named without its value. */
+static bool options_names(int argc, char **argv, const struct option *long_options,
+                          char *ret_problem)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--", 2) != 0)
+            continue;
+        const struct option *exact = options_exact(long_options, argv[i]);
+        if (exact) {
+            i += exact->has_arg == required_argument && !strchr(argv[i], '=') ? 1 : 0;
+            continue;
+        }
+        bool secret = strncmp(argv[i], "--pass", 6) == 0 || strncmp(argv[i], "--pin", 5) == 0;
+        (void)snprintf(ret_problem, OPTIONS_PROBLEM_MAX,
+                       secret ? "passwords are never given as arguments, others can see them: "
+                                "change this one, and use the terminal or --password-fd N%.0s"
+                              : "there is no option %.60s",
+                       argv[i]);
+        ret_problem[strcspn(ret_problem, "=")] = '\0';
+        return false;
+    }
+    return true;
+}
+
 bool options_read(int argc, char **argv, struct options *ret, char *ret_problem)
 {
     struct option long_options[OPTION_COUNT + 1] = {0};
@@ -115,6 +151,8 @@ bool options_read(int argc, char **argv, struct options *ret, char *ret_problem)
     *ret = (struct options){0};
     options_tables(long_options, short_options);
     opterr = 0; /* we say it ourselves */
+    if (!options_names(argc, argv, long_options, ret_problem))
+        return false;
     for (;;) {
         int at = optind;
         int code = getopt_long(argc, argv, short_options, long_options, NULL);

@@ -67,6 +67,9 @@ static void test_options_read__unusable__says_which(void **state)
     } rows[] = {
         {{"esign", "status", "--nonsense"}, "--nonsense"},
         {{"esign", "status", "-q"}, "-q"},
+        {{"esign", "status", "--sock", "/x"}, "--sock"},
+        {{"esign", "sign", "--password", "canary"}, "never given as arguments"},
+        {{"esign", "sign", "--password=canary"}, "never given as arguments"},
         {{"esign", "--as", "a", "--as", "b"}, "--as is given twice"},
         {{"esign", "sign", "--reason", ""}, "--reason is empty"},
         {{"esign", "sign", "--reason"}, "--reason needs a value"},
@@ -78,6 +81,7 @@ static void test_options_read__unusable__says_which(void **state)
         char problem[OPTIONS_PROBLEM_MAX] = "";
         assert_false(read_words(rows[i].words, &options, problem));
         assert_non_null(strstr(problem, rows[i].said));
+        assert_null(strstr(problem, "canary"));
     }
 }
 
