@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "sandbox/sanitizer.h"
 #include "server.h"
 
 static int main_usage(FILE *out, int code)

@@ -5,6 +5,7 @@
 #include "pkcs11/init.h"
 #include "pkcs11/worker.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/sanitizer.h"
 
 #include <getopt.h>
 #include <sys/prctl.h>

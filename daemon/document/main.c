@@ -7,6 +7,7 @@
 #include "base/worker/serve.h"
 #include "config/config.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/sanitizer.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -23,15 +24,6 @@ enum {
     CPU_MAX_S = 60,
     EXIT_USAGE = 2
 };
-
-#ifdef ESIGN_SANITIZE
-/* The leak checker starts a thread and opens files at exit, which this process can't. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-#endif
 
 /* A signature that makes the libraries load what they load lazily. */
 static enum esign_rc warm_up(struct fault *f)

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "hash/service.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/sanitizer.h"
 
 #include <getopt.h>
 #include <sys/prctl.h>
