@@ -40,12 +40,7 @@ enum esign_rc register_owner(struct site *s, const struct register_origin *origi
 
     if (rc != ESIGN_OK)
         return rc;
-    const struct authn_claim claim = {user_id,
-                                      password,
-                                      origin->application,
-                                      origin->terminal,
-                                      json_int(policy, "auth.lock_after", 5),
-                                      origin->deadline_at_ms};
+    const struct authn_claim claim = register_claim(origin, user_id, password, policy);
     return authn_components_to_change(site_store(s), site_hash(s), &claim, ret, f);
 }
 

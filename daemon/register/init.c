@@ -186,11 +186,9 @@ static enum esign_rc init_keys(struct init_job *j, struct fault *f)
                             "esignd ca", deadline, &j->ca_spki, f);
     if (rc != ESIGN_OK)
         return rc;
-    const struct ca_key key = {.token = site_token(s, SITE_CA),
-                               .key_id = {0},
-                               .algorithm = site_algorithm(s, SITE_CA),
-                               .spki = buf_bytes(&j->ca_spki)};
-    struct ca_key ca = key;
+    struct ca_key ca = {.token = site_token(s, SITE_CA),
+                        .algorithm = site_algorithm(s, SITE_CA),
+                        .spki = buf_bytes(&j->ca_spki)};
     memcpy(ca.key_id, j->ca_key, sizeof(ca.key_id));
     const struct ca_certificate wanted = {
         .subject_spki = buf_bytes(&j->ca_spki),

@@ -52,6 +52,17 @@ enum esign_rc register_refused(struct site *s, const struct register_origin *ori
     return refused.rc;
 }
 
+struct authn_claim register_claim(const struct register_origin *origin, const char *user_id,
+                                  const struct secret *password, const json_t *policy)
+{
+    return (struct authn_claim){user_id,
+                                password,
+                                origin->application,
+                                origin->terminal,
+                                json_int(policy, "auth.lock_after", 5),
+                                origin->deadline_at_ms};
+}
+
 enum esign_rc register_officer(struct site *s, const struct register_origin *origin,
                                const char *user_id, const struct secret *password, const char *role,
                                const char *role2, struct authn_person *ret, struct fault *f)
@@ -63,12 +74,7 @@ enum esign_rc register_officer(struct site *s, const struct register_origin *ori
 
     if (rc != ESIGN_OK)
         return rc;
-    const struct authn_claim claim = {user_id,
-                                      password,
-                                      origin->application,
-                                      origin->terminal,
-                                      json_int(policy, "auth.lock_after", 5),
-                                      origin->deadline_at_ms};
+    const struct authn_claim claim = register_claim(origin, user_id, password, policy);
     rc = authn_components(site_store(s), site_hash(s), &claim, &person, f);
     if (rc != ESIGN_OK)
         return rc;

@@ -62,6 +62,10 @@ enum esign_rc register_add_peer(const json_t *params, bool application, json_t *
 enum esign_rc register_check_peer(struct site *s, const json_t *params, bool application,
                                   const char *prefix, struct fault *f) MUST_CHECK;
 
+/* A person's claim as it is checked; everything is borrowed. */
+struct authn_claim register_claim(const struct register_origin *origin, const char *user_id,
+                                  const struct secret *password, const json_t *policy);
+
 /* What an officer did, for the trail.  reason: given by the officer, or NULL. */
 struct audit_act register_act(const struct register_origin *origin,
                               const struct authn_person *officer, const char *action,
