@@ -21,8 +21,9 @@ json_t *audit_record(const struct audit_act *act)
 
     (void)snprintf(result, sizeof(result), "%s%s%s%s", name, named ? "(" : "",
                    named ? act->result_reason : "", named ? ")" : ""); /* short words of ours */
-    return json_pack("{s:s, s:o, s:s, s:s, s:s*, s:s*, s:s*, s:O*, s:O*}", "action", act->action,
-                     "actor", audit_record_actor(&act->actor), "object", act->object, "result",
-                     result, "reason", act->reason, "application", act->application, "terminal",
-                     act->terminal, "old", act->old_value, "new", act->new_value);
+    return json_pack("{s:s, s:o, s:s, s:s, s:s*, s:s*, s:s*, s:O*, s:O*, s:s*}", "action",
+                     act->action, "actor", audit_record_actor(&act->actor), "object", act->object,
+                     "result", result, "reason", act->reason, "application", act->application,
+                     "terminal", act->terminal, "old", act->old_value, "new", act->new_value,
+                     "alert", audit_alert_name(act->alert));
 }

@@ -1,6 +1,7 @@
 /* What happened, in the words of the audit trail: the caller's members of an entry (FORMAT.md). */
 #pragma once
 
+#include "audit/alert.h"
 #include "base/fault.h"
 
 #include <jansson.h>
@@ -22,6 +23,7 @@ struct audit_act {
     struct audit_actor actor;
     const char *application, *terminal; /* or NULL */
     json_t *old_value, *new_value;      /* borrowed; or NULL */
+    enum audit_alert alert;             /* what the security unit must hear of at once */
 };
 
 /* The entry's members as the store's writer takes them.  ret: owned by the caller; NULL: no memory.

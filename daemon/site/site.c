@@ -62,6 +62,7 @@ static enum esign_rc site_find_ready(struct site *s, struct fault *f)
 static void site_note(void *ctx, const json_t *entry)
 {
     counters_note(ctx, entry);
+    audit_alert_note(entry);
 }
 
 static enum esign_rc site_open_parts(struct site *s, struct fault *f)

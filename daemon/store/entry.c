@@ -18,6 +18,7 @@ static const struct member {
 } MEMBERS[] = {
     {"action", MEMBER_STRING, true, false},
     {"actor", MEMBER_OBJECT, true, false},
+    {"alert", MEMBER_STRING, false, false},
     {"application", MEMBER_STRING_OR_OBJECT, false, false},
     {"clock", MEMBER_STRING, true, true},
     {"format", MEMBER_INTEGER, true, true},

@@ -27,8 +27,8 @@ enum { STORE_ROWS_MAX = 12, STORE_ENTRY_MAX = 65535 };
 
 struct store_change {
     /* The caller's members of the entry (borrowed): action, actor, object, result, and where they
-     * apply application, terminal, old, new, reason (audit/FORMAT.md).  The writer adds format,
-     * seq, time, offset, clock and rows. */
+     * apply application, terminal, old, new, reason, alert (audit/FORMAT.md).  The writer adds
+     * format, seq, time, offset, clock and rows. */
     json_t *entry;
     struct store_row rows[STORE_ROWS_MAX];
     size_t row_count;

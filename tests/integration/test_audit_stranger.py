@@ -21,7 +21,7 @@ MEMBERS = {
     "format": int, "seq": int, "time": str, "offset": str, "clock": str, "action": str,
     "actor": dict, "object": str, "result": str, "rows": dict,
 }
-OPTIONAL = {"old", "new", "reason", "application", "terminal"}
+OPTIONAL = {"old", "new", "reason", "application", "terminal", "alert"}
 
 
 def fixture(name):
