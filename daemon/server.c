@@ -16,6 +16,7 @@
 #include "base/worker/serve.h"
 #include "confine.h"
 #include "listen/listen.h"
+#include "register/register.h"
 #include "sign/sign.h"
 #include "site/site.h"
 
@@ -119,11 +120,15 @@ static enum esign_rc server_enter(struct server *s, const char *action, json_t *
 
 static enum esign_rc server_enter_start(struct server *s, struct fault *f)
 {
-    size_t aborted = 0;
+    size_t unfinished = 0, aborted = 0;
     enum esign_rc rc = sign_recover(s->site, &aborted, f);
+    if (rc == ESIGN_OK)
+        rc = register_recover(s->site, &unfinished, f);
 
     if (rc != ESIGN_OK)
         return rc;
+    if (unfinished > 0)
+        log_warn("announced keys were ended as failed count=%zu", unfinished);
     if (aborted > 0)
         log_warn("intents left open by a stop were closed as aborted count=%zu", aborted);
     CLEANUP(json_decref_p)

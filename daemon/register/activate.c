@@ -12,8 +12,9 @@ struct activate_job {
     struct site *site;
     const struct register_origin *origin;
     const struct register_activation *a;
-    json_t *signer, *secret, *statement, *policy;
-    int64_t signer_seq, secret_seq;
+    json_t *signer, *secret, *statement, *policy, *keygen;
+    int64_t signer_seq, secret_seq, announced_seq;
+    bool proved; /* the caller has the codes */
     const char *signer_id;
     enum token_algorithm algorithm;
     uint8_t key_id[TOKEN_KEY_ID_LEN];
@@ -28,6 +29,7 @@ static void activate_done(struct activate_job *j)
     json_decref(j->secret);
     json_decref(j->statement);
     json_decref(j->policy);
+    json_decref(j->keygen);
     buf_done(&j->spki);
     buf_done(&j->certificate);
 }
@@ -42,23 +44,20 @@ static struct audit_act activate_act(const struct activate_job *j, const char *a
                               .terminal = j->origin->terminal};
 }
 
+/* The signer of the code and the one-time secret; an unknown code leaves both NULL. */
 static enum esign_rc activate_find(struct activate_job *j, struct fault *f)
 {
     struct store *store = site_store(j->site);
     enum esign_rc rc = authn_find_signer(store, j->a->user_id, &j->signer, &j->signer_seq, f);
 
     if (rc == ESIGN_E_NOT_FOUND)
-        return fault_set(f, ESIGN_E_AUTH_FAILED, "the code or the one-time secret is wrong");
+        return ESIGN_OK;
     if (rc != ESIGN_OK)
         return rc;
     j->signer_id = json_str(j->signer, "signer_id");
-    const char *state = json_str(j->signer, "state");
-    if (strcmp(state, "proofed") == 0)
-        return fault_reason(f, ESIGN_E_SIGNER_STATE, "draft",
-                            "nothing is issued before a second officer has approved the evidence");
-    if (strcmp(state, "approved") != 0)
-        return fault_reason(f, ESIGN_E_SIGNER_STATE, state, "the signer is %s", state);
     rc = store_get(store, "secret", j->signer_id, &j->secret, &j->secret_seq, f);
+    if (rc == ESIGN_E_NOT_FOUND)
+        rc = ESIGN_OK;
     if (rc == ESIGN_OK)
         rc = site_policy(j->site, &j->policy, NULL, f);
     if (rc == ESIGN_OK)
@@ -66,35 +65,53 @@ static enum esign_rc activate_find(struct activate_job *j, struct fault *f)
     return rc;
 }
 
-static enum esign_rc activate_refuse(struct activate_job *j, struct fault *f)
+/* A draft has no secret yet; who has its receipt may know that. */
+static enum esign_rc activate_check_draft(struct activate_job *j, bool *ret, struct fault *f)
 {
-    char object[80];
-    struct store_change change = {0};
-    struct store_receipt receipt;
+    CLEANUP(json_decref_p) json_t *items = NULL;
 
-    (void)snprintf(object, sizeof(object), "signer/%s", j->signer_id);
-    struct audit_act act = {.action = "signer.activate",
-                            .object = object,
-                            .result = ESIGN_E_AUTH_FAILED,
-                            .application = j->origin->application,
-                            .terminal = j->origin->terminal};
-    enum esign_rc rc = site_commit(j->site, &act, &change, j->origin->deadline_at_ms, &receipt, f);
-    return rc != ESIGN_OK
-               ? rc
-               : fault_set(f, ESIGN_E_AUTH_FAILED, "the code or the one-time secret is wrong");
+    if (strcmp(json_str(j->signer, "state"), "proofed") != 0)
+        return ESIGN_OK;
+    enum esign_rc rc =
+        store_list(site_store(j->site), "approval", "signer_id", j->signer_id, NULL, 1, &items, f);
+
+    const json_t *body = json_object_get(json_array_get(items, 0), "body");
+    if (rc == ESIGN_OK && json_str(body, "receipt_hash")) /* an officer of an init has none */
+        *ret = register_code_is(body, "receipt_hash", j->a->receipt);
+    return rc;
 }
 
-static enum esign_rc activate_check(struct activate_job *j, struct fault *f)
+/* The codes come first: who does not have them learns nothing else. */
+static enum esign_rc activate_check_codes(struct activate_job *j, struct fault *f)
 {
     const struct register_activation *a = j->a;
-    int64_t now_ms = clock_now_ms(site_clock(j->site));
+    enum esign_rc rc = ESIGN_OK;
 
-    if (!register_code_is(j->secret, "receipt_hash", a->receipt) ||
-        !register_code_is(j->secret, "half_hash", a->half) ||
-        strcmp(json_str(j->secret, "state"), "issued") != 0)
-        return activate_refuse(j, f);
-    if (now_ms >= json_int(j->secret, "expires_ms", 0))
-        return fault_reason(f, ESIGN_E_CRED_STATE, "expired", "the one-time secret has expired");
+    if (j->secret)
+        j->proved = register_secret_is(j->secret, a->receipt, a->half);
+    else if (j->signer)
+        rc = activate_check_draft(j, &j->proved, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    return j->proved ? ESIGN_OK : register_secret_wrong(f);
+}
+
+static enum esign_rc activate_check_state(struct activate_job *j, struct fault *f)
+{
+    const char *state = json_str(j->signer, "state");
+
+    if (strcmp(state, "proofed") == 0)
+        return fault_reason(f, ESIGN_E_SIGNER_STATE, "draft",
+                            "nothing is issued before a second officer has approved the evidence");
+    if (strcmp(state, "approved") != 0 || !j->secret)
+        return fault_reason(f, ESIGN_E_SIGNER_STATE, state, "the signer is %s", state);
+    return register_check_secret(j->secret, clock_now_ms(site_clock(j->site)), f);
+}
+
+static enum esign_rc activate_check_wishes(struct activate_job *j, struct fault *f)
+{
+    const struct register_activation *a = j->a;
+
     if (strcmp(json_str(j->statement, "code"), a->statement_code) != 0 ||
         json_int(j->statement, "version", 0) != a->statement_version)
         return fault_reason(f, ESIGN_E_SIGNER_STATE, "statement_pending",
@@ -102,6 +119,29 @@ static enum esign_rc activate_check(struct activate_job *j, struct fault *f)
                             json_str(j->statement, "code"),
                             (long long)json_int(j->statement, "version", 0));
     return register_check_password(j->site, a->password, json_str(j->signer, "user_id"), f);
+}
+
+/* Enter a refusal; *f stays as it is.  The typed code of an unknown signer is not written. */
+static enum esign_rc activate_refused(struct activate_job *j, struct fault *f)
+{
+    char object[80];
+    struct store_change change = {0};
+    struct store_receipt receipt;
+    struct fault refused = *f;
+    struct audit_act act = {.application = j->origin->application, .terminal = j->origin->terminal};
+
+    (void)snprintf(object, sizeof(object), "signer/%s", j->signer ? j->signer_id : "unknown");
+    if (j->proved)
+        act = activate_act(j, NULL, NULL);
+    act.action = "signer.activate";
+    act.object = object;
+    act.result = refused.rc;
+    act.result_reason = refused.reason;
+    enum esign_rc rc = site_commit(j->site, &act, &change, register_later(j->site), &receipt, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    *f = refused;
+    return refused.rc;
 }
 
 /* The algorithm: asked for or the token's, and in policy. */
@@ -119,7 +159,8 @@ static enum esign_rc activate_algorithm(struct activate_job *j, struct fault *f)
                        "the policy does not allow keys of this kind");
 }
 
-/* The key is announced in the trail before it exists, so that none is on the token unknown. */
+/* The key is announced in the trail before it exists, so that none is on the token unknown, and the
+ * one-time secret is taken, so that it makes one key only. */
 static enum esign_rc activate_announce(struct activate_job *j, struct fault *f)
 {
     char object[80];
@@ -132,9 +173,37 @@ static enum esign_rc activate_announce(struct activate_job *j, struct fault *f)
     bytes_random(j->key_id, sizeof(j->key_id));
     encode_hex(bytes_of(j->key_id, sizeof(j->key_id)), j->key_hex);
     (void)snprintf(object, sizeof(object), "key/%s", j->key_hex);
+    j->keygen = json_pack("{s:s, s:s, s:s, s:s, s:s}", "key", j->key_hex, "signer_id", j->signer_id,
+                          "token", token_name(site_token(j->site, SITE_SIGNER)), "algorithm",
+                          token_algorithm_name(j->algorithm), "state", "announced");
+    if (json_object_set_new(j->secret, "state", json_string("using")) != 0)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a secret");
+    site_put(&change, "keygen", j->key_hex, j->keygen);
+    site_put(&change, "secret", j->signer_id, j->secret);
+    site_guard(&change, "keygen", j->key_hex, -1);
+    site_guard(&change, "secret", j->signer_id, j->secret_seq);
+    site_guard(&change, "signer", j->signer_id, j->signer_seq);
     struct audit_act act = activate_act(j, "key.generate", object);
     act.new_value = new_value;
-    return site_commit(j->site, &act, &change, j->origin->deadline_at_ms, &receipt, f);
+    enum esign_rc rc = site_commit(j->site, &act, &change, j->origin->deadline_at_ms, &receipt, f);
+    if (rc == ESIGN_OK)
+        j->announced_seq = receipt.seq;
+    return rc;
+}
+
+/* Nothing came of an announced key: say so, and give the secret back.  *f stays as it is. */
+static enum esign_rc activate_failed(struct activate_job *j, struct fault *f)
+{
+    struct fault failed = *f;
+    struct audit_act act = activate_act(j, "key.failed", NULL);
+
+    act.result = failed.rc;
+    act.result_reason = failed.reason;
+    if (register_end_keygen(j->site, &act, j->keygen, j->announced_seq, f) != ESIGN_OK)
+        log_error("an announced key could not be ended key=%s code=%s detail=\"%s\"", j->key_hex,
+                  fault_name(f->rc), f->detail); /* the next start does it */
+    *f = failed;
+    return failed.rc;
 }
 
 static enum esign_rc activate_key(struct activate_job *j, struct fault *f)
@@ -186,6 +255,7 @@ static enum esign_rc activate_update_signer(struct activate_job *j, struct fault
         json_object_set_new(j->signer, "statement", accepted) ||
         json_object_set_new(j->signer, "key", json_string(j->key_hex)) ||
         json_object_set_new(j->signer, "custody", json_string("K1")) ||
+        json_object_set_new(j->keygen, "state", json_string("done")) ||
         json_object_set_new(j->secret, "state", json_string("used")))
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a signer");
     return ESIGN_OK;
@@ -220,12 +290,44 @@ static enum esign_rc activate_commit(struct activate_job *j, struct fault *f)
     site_put(&change, "credential", j->signer_id, credential);
     site_put(&change, "key", j->key_hex, key);
     site_put(&change, "attempt", j->signer_id, attempt);
+    site_put(&change, "keygen", j->key_hex, j->keygen);
     site_guard(&change, "signer", j->signer_id, j->signer_seq);
-    site_guard(&change, "secret", j->signer_id, j->secret_seq);
+    site_guard(&change, "secret", j->signer_id, j->announced_seq);
+    site_guard(&change, "keygen", j->key_hex, j->announced_seq);
     (void)snprintf(object, sizeof(object), "signer/%s", j->signer_id);
     struct audit_act act = activate_act(j, "signer.activate", object);
     act.new_value = new_value;
     return site_commit(j->site, &act, &change, j->origin->deadline_at_ms, &receipt, f);
+}
+
+/* All that can be refused before anything is made. */
+static enum esign_rc activate_check(struct activate_job *j, struct fault *f)
+{
+    enum esign_rc rc = activate_check_codes(j, f);
+
+    if (rc == ESIGN_OK)
+        rc = activate_check_state(j, f);
+    if (rc == ESIGN_OK)
+        rc = activate_check_wishes(j, f);
+    if (rc == ESIGN_OK)
+        rc = activate_algorithm(j, f);
+    if (rc == ESIGN_OK)
+        rc = hash_make(site_hash(j->site), j->a->password, j->origin->deadline_at_ms, j->phc, f);
+    if (rc == ESIGN_OK)
+        rc = activate_announce(j, f);
+    return rc;
+}
+
+/* What follows the announcement. */
+static enum esign_rc activate_make(struct activate_job *j, struct fault *f)
+{
+    enum esign_rc rc = activate_key(j, f);
+
+    if (rc == ESIGN_OK)
+        rc = activate_certificate(j, f);
+    if (rc == ESIGN_OK)
+        rc = activate_commit(j, f);
+    return rc;
 }
 
 enum esign_rc register_activate(struct site *s, const struct register_origin *origin,
@@ -239,22 +341,12 @@ enum esign_rc register_activate(struct site *s, const struct register_origin *or
                              .certificate = buf_new(SITE_CERT_MAX)};
     enum esign_rc rc = activate_find(&j, f);
 
-    if (rc == ESIGN_OK)
-        rc = activate_check(&j, f);
-    if (rc == ESIGN_OK)
-        rc = activate_algorithm(&j, f);
-    if (rc == ESIGN_OK)
-        rc = hash_make(site_hash(s), a->password, origin->deadline_at_ms, j.phc, f);
-    if (rc == ESIGN_OK)
-        rc = activate_announce(&j, f);
-    if (rc == ESIGN_OK)
-        rc = activate_key(&j, f);
-    if (rc == ESIGN_OK)
-        rc = activate_certificate(&j, f);
-    if (rc == ESIGN_OK)
-        rc = activate_commit(&j, f);
     if (rc != ESIGN_OK)
         return rc;
+    if (activate_check(&j, f) != ESIGN_OK)
+        return activate_refused(&j, f);
+    if (activate_make(&j, f) != ESIGN_OK)
+        return activate_failed(&j, f);
     site_checkpoint_now(s);
     *ret = register_signer_view(s, j.signer);
     return *ret ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");

@@ -148,33 +148,6 @@ static enum esign_rc enroll_move(json_t *signer, const char *state, const char *
     return ESIGN_OK;
 }
 
-/* The one-time secret has two halves: the requester's receipt and this one for the approver, so
- * that no officer alone can act as the new signer. */
-static enum esign_rc enroll_secret(struct site *s, json_t *approval, struct store_change *change,
-                                   json_t *reply, struct fault *f)
-{
-    CLEANUP(json_decref_p) json_t *policy = NULL;
-    CLEANUP(register_code_wipe) char code[REGISTER_CODE_MAX] = "";
-    char hash[2 * SHA256_LEN + 1];
-    enum esign_rc rc = site_policy(s, &policy, NULL, f);
-
-    if (rc != ESIGN_OK)
-        return rc;
-    int64_t expires_ms =
-        clock_now_ms(site_clock(s)) + json_int(policy, "enrol.secret_ttl_h", 24) * 3600 * 1000;
-    register_code_new(code, hash);
-    json_t *secret = register_keep(
-        json_object_get(approval, "bag"),
-        json_pack("{s:s, s:s, s:s, s:s, s:I}", "signer_id", json_str(approval, "signer_id"),
-                  "state", "issued", "receipt_hash", json_str(approval, "receipt_hash"),
-                  "half_hash", hash, "expires_ms", (json_int_t)expires_ms));
-    int failed = json_object_set_new(reply, "secret", json_string(code));
-    if (!secret || failed)
-        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a secret");
-    site_put(change, "secret", json_str(secret, "signer_id"), secret);
-    return ESIGN_OK;
-}
-
 static enum esign_rc enroll_approve(struct site *s, const struct authn_person *officer,
                                     json_t *approval, struct store_change *change, json_t *reply,
                                     struct fault *f)
@@ -184,7 +157,7 @@ static enum esign_rc enroll_approve(struct site *s, const struct authn_person *o
 
     if (rc == ESIGN_OK)
         rc = enroll_move(signer, "approved", officer->signer_id, change, f);
-    return rc == ESIGN_OK ? enroll_secret(s, approval, change, reply, f) : rc;
+    return rc == ESIGN_OK ? register_issue_secret(s, approval, change, reply, f) : rc;
 }
 
 static enum esign_rc enroll_decline(struct site *s, json_t *approval, struct store_change *change,

@@ -5,6 +5,8 @@
 #include "base/cleanup.h"
 #include "register/register_internal.h"
 
+enum { OFFICER_ENTER_MS = 10000 };
+
 struct audit_act register_act(const struct register_origin *origin,
                               const struct authn_person *officer, const char *action,
                               const char *object, const char *reason)
@@ -17,10 +19,7 @@ struct audit_act register_act(const struct register_origin *origin,
                               .terminal = origin->terminal};
 }
 
-/* A refusal is entered even if the request's own time is over. */
-enum { OFFICER_ENTER_MS = 10000 };
-
-static int64_t register_later(struct site *s)
+int64_t register_later(struct site *s)
 {
     return clock_mono_ms(site_clock(s)) + OFFICER_ENTER_MS;
 }

@@ -59,7 +59,9 @@ enum esign_rc register_decide(struct site *s, const struct register_origin *orig
 
 /* The new signer, in person: both halves of the one-time secret, the password, the statement
  * accepted; makes key and certificate.  ret: what register_signer_view() gives.
- * ESIGN_E_AUTH_FAILED, ESIGN_E_SIGNER_STATE (draft, …), ESIGN_E_PASSWORD_POLICY.
+ * ESIGN_E_AUTH_FAILED: the codes are not right, nothing else is told; ESIGN_E_SIGNER_STATE (draft,
+ * …), ESIGN_E_CRED_STATE (expired, …), ESIGN_E_CONFLICT (using: another call makes the key),
+ * ESIGN_E_PASSWORD_POLICY, ESIGN_E_POLICY, ESIGN_E_HSM.  Every refusal is in the trail.
  * Source: 21 CFR 11.10(j), 11.100(b), 11.300(c). */
 struct register_activation {
     const char *user_id;
@@ -116,3 +118,9 @@ enum esign_rc register_owner(struct site *s, const struct register_origin *origi
 enum esign_rc register_must_change(struct site *s, const struct register_origin *origin,
                                    const struct authn_person *officer, const char *user_id,
                                    const char *reason, struct fault *f) MUST_CHECK;
+
+/* ---- after a crash (recover.c) */
+
+/* End every key that was announced and not finished as failed; its one-time secret can be used
+ * again.  ret_count: how many. */
+enum esign_rc register_recover(struct site *s, size_t *ret_count, struct fault *f) MUST_CHECK;

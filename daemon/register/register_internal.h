@@ -66,6 +66,9 @@ enum esign_rc register_check_peer(struct site *s, const json_t *params, bool app
 struct authn_claim register_claim(const struct register_origin *origin, const char *user_id,
                                   const struct secret *password, const json_t *policy);
 
+/* The deadline (monotonic) of what is entered even if the request's own time is over: refusals. */
+int64_t register_later(struct site *s);
+
 /* What an officer did, for the trail.  reason: given by the officer, or NULL. */
 struct audit_act register_act(const struct register_origin *origin,
                               const struct authn_person *officer, const char *action,
@@ -96,13 +99,35 @@ enum esign_rc register_policy_load(const char *directory, struct register_policy
                                    struct fault *f) MUST_CHECK;
 void register_policy_done(struct register_policy *p);
 
+/* ---- one-time secrets (secret.c).  Row "secret", id of the signer: state ("issued", "using" while
+ * a key is made, "used"), receipt_hash and half_hash, expires_ms. */
+
 /* A one-time code for people: five groups of four characters (100 bits), and its hash as stored. */
 enum { REGISTER_CODE_MAX = 32 };
 void register_code_new(char ret_code[REGISTER_CODE_MAX], char ret_hash[2 * SHA256_LEN + 1]);
 void register_code_wipe(char (*code)[REGISTER_CODE_MAX]); /* for CLEANUP */
 void register_code_hash(struct bytes code, char ret_hash[2 * SHA256_LEN + 1]);
-/* Whether the code's hash is that member of a secret's row. */
-bool register_code_is(const json_t *secret, const char *member, const struct secret *code);
+/* Whether the code's hash is that member of a row. */
+bool register_code_is(const json_t *row, const char *member, const struct secret *code);
+
+/* Whether both halves are right, each in its place. */
+bool register_secret_is(const json_t *secret, const struct secret *receipt,
+                        const struct secret *half);
+
+/* ESIGN_E_AUTH_FAILED: tells how halves are typed and nothing of the signer. */
+enum esign_rc register_secret_wrong(struct fault *f);
+
+/* Whether a secret may still be used; for those who have proved it.  ESIGN_E_CRED_STATE: "expired",
+ * "used"; ESIGN_E_CONFLICT: "using".  Source: 21 CFR 11.300(c). */
+enum esign_rc register_check_secret(const json_t *secret, int64_t now_ms,
+                                    struct fault *f) MUST_CHECK;
+
+/* Add to the change the one-time secret of the approval's signer_id: its halves are the requester's
+ * receipt and one for the approver, so that no officer alone can act as the signer.  The second
+ * becomes the reply's member "secret".  Bodies are kept in the approval's bag.
+ * Source: 21 CFR 11.200(a)(3), 11.300(c); policy enrol.secret_ttl_h. */
+enum esign_rc register_issue_secret(struct site *s, json_t *approval, struct store_change *change,
+                                    json_t *reply, struct fault *f) MUST_CHECK;
 
 /* Check a new password by the rules in force: policy, block list and names of the site, which
  * init has entered.  Errors of authn_password_check() and store_get().
@@ -130,6 +155,11 @@ void register_credential_done(struct register_credential *c);
  * done to it last; nothing without a credential.  ESIGN_E_INTERNAL: no memory. */
 enum esign_rc register_view_credential(struct site *s, const char *signer_id, json_t *view,
                                        struct fault *f) MUST_CHECK;
+
+/* End an announced key (row keygen, of that generation) as failed and give the one-time secret back
+ * that was taken for it, if it still is.  act: its object is filled in here. */
+enum esign_rc register_end_keygen(struct site *s, struct audit_act *act, json_t *keygen,
+                                  int64_t keygen_seq, struct fault *f) MUST_CHECK;
 
 /* Keep value in bag and return it borrowed; NULL stays NULL. */
 json_t *register_keep(json_t *bag, json_t *value);

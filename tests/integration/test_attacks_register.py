@@ -1,5 +1,6 @@
 """What an attacker with one officer, one application or a kill can't do to the register."""
 
+import json
 import os
 import pwd
 import signal
@@ -11,6 +12,8 @@ import unittest
 import esigntest
 from esigntest import (ROOT, ROOT_CALLER, Instance, Person, Refused, esign_gid, evidence, req,
                        wait_for)
+
+WRONG_CODE = "aaaa-bbbb-cccc-dddd-eeee"
 
 
 def outcome(call, *arguments, **named):
@@ -197,6 +200,129 @@ class Register(Case):
         shown = self.since(size, "approval.request", "approval.approve")
         self.assertEqual(len(shown), 2)
         self.assertNotIn("receipt_hash", str(shown))
+
+
+class Activation(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.esignd = Instance({"request.deadline_ms": "4000"}).ready()
+        cls.addClassCleanup(cls.esignd.close)
+
+    def body(self, done, **members):
+        return {"receipt": done["receipt"], "secret": done["secret"],
+                "password": esigntest.PASSWORD,
+                "accept_statement": {"code": "accountability", "version": 1}, **members}
+
+    def enrolled(self, user_id):
+        return self.esignd.two_officers("signer.enroll",
+                                        params(user_id, "ACT-" + user_id.upper()))
+
+    @req("11.300(d)", "5.25")
+    def test_activate__without_the_codes__nothing_is_told_of_the_state(self):
+        self.esignd.request_approval("signer.enroll", params("draft", "ACTDRAFT"))
+        self.esignd.enrol("done")
+        wrong = {"receipt": WRONG_CODE, "secret": WRONG_CODE}
+        for user_id in ("draft", "done", "nobody", "mkeller"):
+            with self.subTest(user_id=user_id):
+                size = self.size()
+                self.refused("E_AUTH_FAILED", self.esignd.post,
+                             "/v1/signers/%s/activate" % user_id, self.body(wrong), reason=None)
+                self.assertEqual([e["result"] for e in self.since(size)], ["E_AUTH_FAILED"])
+
+    @req("11.10(e)", "11.300(c)")
+    def test_activate__refused_with_the_right_codes__entered(self):
+        done = self.enrolled("entered")
+        path = "/v1/signers/entered/activate"
+        for members, result in (
+                ({"password": "too short"}, "E_PASSWORD_POLICY(short)"),
+                ({"accept_statement": {"code": "accountability", "version": 2}},
+                 "E_SIGNER_STATE(statement_pending)"),
+                ({"algorithm": "p384"}, "E_POLICY")):
+            with self.subTest(result=result):
+                size = self.size()
+                self.assertIsInstance(outcome(self.esignd.post, path, self.body(done, **members)),
+                                      Refused)
+                self.assertEqual([(e["action"], e["result"]) for e in self.since(size)],
+                                 [("signer.activate", result)])
+
+    @req("11.300(c)", "5.35")
+    def test_activate__four_at_once__one_key(self):
+        done = self.enrolled("four")
+        size = self.size()
+        found = together(*[lambda: self.esignd.post("/v1/signers/four/activate",
+                                                    self.body(done))] * 4)
+        self.assertEqual(sum(isinstance(reply, dict) for reply in found), 1, found)
+        self.assertEqual(len(self.since(size, "key.generate")), 1)
+
+    @req("11.10(e)", "11.300(c)")
+    def test_activate__broken_off_after_the_key__entered_and_can_be_tried_again(self):
+        done = self.enrolled("broken")
+        size = self.size()
+        with Stopped(self.esignd.workers("token-ca")):
+            self.assertIsInstance(outcome(self.esignd.post, "/v1/signers/broken/activate",
+                                          self.body(done)), Refused)
+        made = self.since(size, "key.generate")[0]["object"]
+        self.assertEqual([e["object"] for e in self.since(size, "key.failed")], [made])
+        wait_for(lambda: isinstance(outcome(self.esignd.post, "/v1/signers/broken/activate",
+                                            self.body(done)), dict), "the token is well again")
+
+    def kill_in_activation(self, user_id, service, size):
+        """Kill esignd while `service` keeps an activation waiting whose key is announced."""
+        done = self.enrolled(user_id)
+        with Stopped(self.esignd.workers(service)):
+            thread = threading.Thread(target=self.lost, args=(user_id, done))
+            thread.start()
+            wait_for(lambda: self.since(size, "key.generate"), "the key is announced")
+            self.esignd.kill("esignd")
+            thread.join()
+        return done
+
+    def lost(self, user_id, done):
+        """A call whose reply never comes."""
+        try:
+            self.esignd.post("/v1/signers/%s/activate" % user_id, self.body(done))
+        except OSError:
+            pass
+
+    def works_again(self, user_id, done):
+        """The activation with the same secret, when the stopped helper is well again."""
+        found = []
+
+        def activated():
+            found.append(outcome(self.esignd.post, "/v1/signers/%s/activate" % user_id,
+                                 self.body(done)))
+            return isinstance(found[-1], dict)
+
+        wait_for(activated, "the activation works")
+        return found[-1]["signer"]
+
+    @req("11.10(e)", "11.100(a)", "11.300(c)", "design 3")
+    def test_activate__killed_while_the_key_is_made__ended_listed_and_of_no_use(self):
+        for service in ("token-signers", "token-ca"):  # before there is a key, and after
+            with self.subTest(service=service):
+                user_id, size = "killed-in-" + service, self.size()
+                done = self.kill_in_activation(user_id, service, size)
+                made = self.since(size, "key.generate")[0]["object"]
+                ended = self.since(size, "key.failed")
+                self.assertEqual([(e["object"], e["result"]) for e in ended],
+                                 [(made, "E_INTERNAL(restart)")])
+                self.assertEqual(self.state(user_id), "approved")
+                signer = self.works_again(user_id, done)
+                self.assertNotEqual("key/" + signer["key"], made)
+                self.assertEqual(self.keys_of(signer["signer_id"]), [signer["key"]])
+                self.refused("E_SIGNER_STATE", self.esignd.post,
+                             "/v1/signers/%s/activate" % user_id, self.body(done))
+
+    def keys_of(self, signer_id):
+        """Ids of the keys that the store has for a signer: the ones that can be used."""
+        path = os.path.join(self.esignd.root, "lib", "esignd", "store.db")
+        database = sqlite3.connect("file:%s?mode=ro" % path, uri=True)
+        try:
+            bodies = [json.loads(body) for (body,) in
+                      database.execute("select body from row where kind = 'key'")]
+        finally:
+            database.close()
+        return [body["key"] for body in bodies if body.get("signer_id") == signer_id]
 
 
 class Init(Case):
