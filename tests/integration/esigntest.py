@@ -221,7 +221,8 @@ def trial_site():
 def children_of(pid):
     """Direct children of a process."""
     try:
-        with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as file:
+        with open("/proc/%d/task/%d/children" % (pid, pid), encoding="utf-8",
+                  errors="replace") as file:
             return [int(word) for word in file.read().split()]
     except FileNotFoundError:
         return []
