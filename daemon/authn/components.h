@@ -9,12 +9,20 @@
 #include "hash/hash.h"
 #include "store/store.h"
 
+/* What the policy says of tries. */
+struct authn_limits {
+    int64_t lock_after; /* consecutive failures */
+};
+
+/* The limits of a policy's row (NULL: their defaults). */
+struct authn_limits authn_limits_of(const json_t *policy);
+
 struct authn_claim {
     const char *user_id;
     const struct secret *password;
     const char *application, *terminal; /* where the claim was made; either may be NULL */
-    int64_t lock_after;                 /* policy: consecutive failures */
-    int64_t deadline_at_ms;             /* monotonic */
+    struct authn_limits limits;
+    int64_t deadline_at_ms; /* monotonic */
 };
 
 /* A person whose components were right. */
@@ -22,8 +30,10 @@ struct authn_person {
     json_t *signer; /* row; owned */
     int64_t signer_seq;
     int64_t credential_seq;
-    json_t *slot; /* row of the try, freed by the commit that acts on this; owned */
+    json_t *slot; /* row of the try, freed by the commit that acts on this; owned; NULL: none */
     int64_t slot_seq;
+    json_t *attempt; /* the counter set to 0 by that commit; owned; NULL: it is 0 already */
+    int64_t attempt_seq;
     const char *signer_id, *user_id; /* borrowed from signer */
 };
 
@@ -48,9 +58,26 @@ enum esign_rc authn_components_to_change(struct store *store, struct hash *hash,
                                          const struct authn_claim *claim, struct authn_person *ret,
                                          struct fault *f) MUST_CHECK;
 
-/* Free the slot of the try and add the generations of signer and credential to a change. */
+/* The rows of a signer as they are now, for a component that the caller compares without the slow
+ * hash.  Takes no slot: the caller lets one such try run at a time.  claim: user_id and password
+ * are not read.  ESIGN_E_SIGNER_STATE: "locked", "revoked" …; ESIGN_E_CRED_STATE (all entered);
+ * ESIGN_E_NOT_FOUND: no such signer, or no password; errors of the store.
+ * Source: 21 CFR 11.200(a)(1)(i), 11.300(d); requirements 3.4 S5, S8. */
+enum esign_rc authn_person_of(struct store *store, const struct authn_claim *claim,
+                              const char *signer_id, struct authn_person *ret,
+                              struct fault *f) MUST_CHECK;
+
+/* Count a wrong component that the caller found without the slow hash, with the entries and alerts
+ * of any other try.  ESIGN_E_AUTH_FAILED: counted (authn_is_locked tells whether it locked);
+ * else it is not counted: ESIGN_E_NOT_FOUND, errors of the store.
+ * Source: 21 CFR 11.300(d); requirements 3.4 S7. */
+enum esign_rc authn_count_failure(struct store *store, const struct authn_claim *claim,
+                                  const char *signer_id, struct fault *f) MUST_CHECK;
+
+/* What the commit that acts on a person's components adds to its change: the slot of the try freed,
+ * or the counter set to 0 after failures, and the generations of signer and credential. */
 void authn_settle_into(const struct authn_person *p, struct store_change *change);
-/* Free the slot only: for the entry of a refusal. */
+/* Free the slot only: for the entry of a refusal.  Without a slot: nothing. */
 void authn_release_into(const struct authn_person *p, struct store_change *change);
 
 /* After a restart: tries that were never decided count as failures.  ret_count: how many. */

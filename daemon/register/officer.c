@@ -58,7 +58,7 @@ struct authn_claim register_claim(const struct register_origin *origin, const ch
                                 password,
                                 origin->application,
                                 origin->terminal,
-                                json_int(policy, "auth.lock_after", 5),
+                                authn_limits_of(policy),
                                 origin->deadline_at_ms};
 }
 

@@ -22,7 +22,7 @@ static enum esign_rc recovery_check(struct site *s, const json_t *signer, struct
         return fault_set(f, ESIGN_E_AUTHZ, "this is for officers; an officer unlocks a signer");
     if (rc == ESIGN_OK)
         rc = authn_is_locked(site_store(s), json_str(signer, "signer_id"),
-                             json_int(policy, "auth.lock_after", 5), &locked, f);
+                             authn_limits_of(policy).lock_after, &locked, f);
     if (rc == ESIGN_OK && !locked)
         rc = fault_set(f, ESIGN_E_CONFLICT, "this officer is not locked");
     return rc;

@@ -116,7 +116,7 @@ static const char *state_shown(struct site *s, const json_t *signer)
     if (strcmp(state, "active") != 0 || site_policy(s, &policy, NULL, NULL) != ESIGN_OK)
         return state;
     if (authn_is_locked(site_store(s), json_str(signer, "signer_id"),
-                        json_int(policy, "auth.lock_after", 5), &locked, NULL) != ESIGN_OK)
+                        authn_limits_of(policy).lock_after, &locked, NULL) != ESIGN_OK)
         return state;
     return locked ? "locked" : state;
 }

@@ -18,7 +18,7 @@ enum esign_rc sign_step_authenticate(struct sign_job *j, struct fault *f)
                                       j->act->password,
                                       j->act->application,
                                       j->act->terminal,
-                                      json_int(j->policy.body, "auth.lock_after", 5),
+                                      authn_limits_of(j->policy.body),
                                       j->act->deadline_at_ms};
     return authn_components(site_store(j->site), site_hash(j->site), &claim, &j->person, f);
 }

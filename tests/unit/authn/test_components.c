@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -97,7 +98,7 @@ claim_by(enum esign_rc (*prove)(struct store *, struct hash *, const struct auth
     struct secret *secret = secret_new(bytes_of_str(password));
     struct authn_person person = {0};
     const struct authn_claim c = {user_id, secret, "mes",
-                                  NULL,    5,      clock_mono_ms(clock_system()) + 5000};
+                                  NULL,    {5},    clock_mono_ms(clock_system()) + 5000};
     enum esign_rc rc = prove(x->store, NULL, &c, &person, f);
 
     if (rc == ESIGN_OK) {
@@ -277,7 +278,7 @@ static void test_authn_components__locked_meanwhile__an_older_try_does_not_unloc
     struct fault f;
     struct secret *secret = secret_new(bytes_of_str("right password"));
     struct authn_person person = {0};
-    const struct authn_claim c = {"jdoe", secret, "mes", NULL, 5, soon()};
+    const struct authn_claim c = {"jdoe", secret, "mes", NULL, {5}, soon()};
 
     assert_int_equal(authn_components(x->store, NULL, &c, &person, &f), ESIGN_OK);
     put(x->store, "attempt", "S-1",
@@ -330,6 +331,114 @@ test_authn_components__must_change__told_after_right_ones_and_only_a_change(void
     assert_string_equal(f.reason, "revoked");
 }
 
+/* A try in memory, as a session makes it: the rows of the person, then a right or wrong answer. */
+static enum esign_rc try_in_memory(struct fixture *x, bool right, struct fault *f)
+{
+    const struct authn_claim c = {.application = "mes", .limits = {5}, .deadline_at_ms = soon()};
+    struct authn_person person = {0};
+    enum esign_rc rc = authn_person_of(x->store, &c, "S-1", &person, f);
+
+    if (rc == ESIGN_OK && !right)
+        rc = authn_count_failure(x->store, &c, "S-1", f);
+    if (rc == ESIGN_OK) {
+        json_t *entry = json_pack("{s:s, s:{s:s}, s:s, s:s}", "action", "test.act", "actor", "role",
+                                  "system", "object", "signer/S-1", "result", "OK");
+        struct store_change change = {.entry = entry};
+        assert_null(person.slot);
+        authn_settle_into(&person, &change);
+        rc = store_commit(x->store, &change, soon(), NULL, f);
+        json_decref(entry);
+    }
+    authn_person_done(&person);
+    return rc;
+}
+
+static void test_authn_person_of__failures_in_memory__count_with_the_others(void **state)
+{
+    REQ("11.300(d)", "S7", "S8");
+    struct fixture *x = *state;
+    struct fault f;
+
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(try_in_memory(x, false, &f), ESIGN_E_AUTH_FAILED);
+    assert_int_equal(try_in_memory(x, true, &f), ESIGN_OK); /* the counter starts anew */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(try_in_memory(x, false, &f), ESIGN_E_AUTH_FAILED);
+        assert_int_equal(claim(x, "jdoe", "wrong", &f), ESIGN_E_AUTH_FAILED);
+    }
+    assert_int_equal(try_in_memory(x, false, &f), ESIGN_E_AUTH_FAILED);
+    assert_int_equal(try_in_memory(x, true, &f), ESIGN_E_SIGNER_STATE);
+    assert_string_equal(f.reason, "locked");
+    assert_int_equal(atomic_load(&hashes_computed), 2);
+}
+
+static void test_authn_person_of__unusable__refused(void **state)
+{
+    REQ("11.300(d)", "3.3");
+    struct fixture *x = *state;
+    struct fault f;
+
+    put_credential(x->store, "must_change");
+    assert_int_equal(try_in_memory(x, true, &f), ESIGN_E_CRED_STATE);
+    assert_string_equal(f.reason, "must_change");
+    put(x->store, "signer", "S-1",
+        json_pack("{s:s, s:s, s:s}", "signer_id", "S-1", "user_id", "jdoe", "state", "suspended"));
+    assert_int_equal(try_in_memory(x, true, &f), ESIGN_E_SIGNER_STATE);
+    assert_string_equal(f.reason, "suspended");
+}
+
+/* How many entries of the trail have this action and alert (NULL: none). */
+static int count_entries(struct fixture *x, const char *action, const char *alert)
+{
+    CLEANUP(buf_done) struct buf text = buf_new(STORE_ENTRY_MAX);
+    struct fault f;
+    int count = 0;
+
+    for (int64_t seq = 0; seq < store_size(x->store); seq++) {
+        CLEANUP(json_decref_p) json_t *entry = NULL;
+        buf_clear(&text);
+        assert_int_equal(store_entry(x->store, seq, &text, &f), ESIGN_OK);
+        assert_int_equal(json_parse_object(buf_bytes(&text), &entry, &f), ESIGN_OK);
+        const char *told = json_str(entry, "alert");
+        if (strcmp(json_str(entry, "action"), action) == 0)
+            count += alert ? told && strcmp(told, alert) == 0 : !told;
+    }
+    return count;
+}
+
+static void test_authn_components__third_failure_and_lock__alert(void **state)
+{
+    REQ("11.300(d)", "S8");
+    struct fixture *x = *state;
+    struct fault f;
+
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(claim(x, "jdoe", "wrong", &f), ESIGN_E_AUTH_FAILED);
+    assert_int_equal(claim(x, "jdoe", "wrong", &f), ESIGN_E_SIGNER_STATE);
+    assert_int_equal(count_entries(x, "attempt.failed", NULL), 3);
+    assert_int_equal(count_entries(x, "attempt.failed", "failures"), 1);
+    assert_int_equal(count_entries(x, "signer.lock", "lockout"), 1);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(claim(x, "nobody", "wrong", &f), ESIGN_E_AUTH_FAILED);
+    assert_int_equal(count_entries(x, "attempt.failed", NULL), 8);
+}
+
+static void test_authn_components__unusable__alert_with_right_components_only(void **state)
+{
+    REQ("11.300(d)", "3.3");
+    struct fixture *x = *state;
+    struct fault f;
+
+    put_credential(x->store, "must_change");
+    assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_E_CRED_STATE);
+    assert_int_equal(count_entries(x, "attempt.refused", NULL), 1);
+    put_credential(x->store, "revoked");
+    assert_int_equal(claim(x, "jdoe", "wrong", &f), ESIGN_E_AUTH_FAILED);
+    assert_int_equal(count_entries(x, "attempt.refused", "unusable-credential"), 0);
+    assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_E_CRED_STATE);
+    assert_int_equal(count_entries(x, "attempt.refused", "unusable-credential"), 1);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -346,6 +455,10 @@ int main(void)
         CASE(test_authn_components__locked_meanwhile__an_older_try_does_not_unlock),
         CASE(test_authn_components__revoked__told_only_after_right_components),
         CASE(test_authn_components__must_change__told_after_right_ones_and_only_a_change),
+        CASE(test_authn_person_of__failures_in_memory__count_with_the_others),
+        CASE(test_authn_person_of__unusable__refused),
+        CASE(test_authn_components__third_failure_and_lock__alert),
+        CASE(test_authn_components__unusable__alert_with_right_components_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
