@@ -1,4 +1,5 @@
-/* The two components, proved together: found, reserved, hashed, decided. */
+#include "authn/components.h"
+
 #include <stdio.h>
 #include <string.h>
 
