@@ -115,6 +115,23 @@ static enum esign_rc route_parse_query(struct api_call *call, struct fault *f)
                            call->route->query_count, &call->query, f);
 }
 
+/* Where a key is not kept the caller must not think that a repetition is safe. */
+static enum esign_rc route_check_key(const struct api_call *call, struct fault *f)
+{
+    const char *at = call->key;
+
+    if (!at)
+        return ESIGN_OK;
+    if (!call->route->takes_key)
+        return fault_field(f, ESIGN_E_PROTO, "Idempotency-Key", "this request takes no key");
+    while (*at >= ' ' && *at <= '~')
+        at++;
+    if (*at || at == call->key || at - call->key > API_KEY_MAX)
+        return fault_field(f, ESIGN_E_PROTO, "Idempotency-Key",
+                           "a key has 1 to %d printable ASCII characters", API_KEY_MAX);
+    return ESIGN_OK;
+}
+
 enum esign_rc api_admit(const struct api_router *router, struct api_call *call,
                         struct api_answer *ret, struct fault *f)
 {
@@ -127,6 +144,8 @@ enum esign_rc api_admit(const struct api_router *router, struct api_call *call,
         rc = route_check_state(router, call->route, f);
     if (rc == ESIGN_OK)
         rc = route_parse_query(call, f);
+    if (rc == ESIGN_OK)
+        rc = route_check_key(call, f);
     if (rc != ESIGN_OK) {
         f->rc = rc; /* what was returned counts, also where the fault was not filled */
         api_reply_fault(f, 0, ret);
@@ -160,6 +179,7 @@ static enum esign_rc route_run(const struct api_router *router, const struct api
                                   .peer = call->peer,
                                   .id = *call->id ? call->id : NULL,
                                   .query = call->query,
+                                  .key = call->key,
                                   .received_at_ms = call->received_at_ms,
                                   .deadline_at_ms = call->deadline_at_ms,
                                   .service = router->service};

@@ -2,8 +2,8 @@
  * before every handler.
  *
  * What a row demands (kind of peer, right, state, components, largest body, members, query) is
- * enforced here and never by the handler, in this order: path, method, peer, state, query, body,
- * members, components.  Source: 21 CFR 11.10(d), (g), (h); design section 5. */
+ * enforced here and never by the handler, in this order: path, method, peer, state, query, key for
+ * repetition, body, members, components.  Source: 21 CFR 11.10(d), (g), (h); design section 5. */
 #pragma once
 
 #include "base/json.h"
@@ -16,6 +16,7 @@ enum {
     API_QUERY_MAX = 8,          /* parameters of one request */
     API_QUERY_VALUE_MAX = 256,  /* bytes of a decoded value */
     API_TARGET_MAX = 4096,      /* bytes of path and query as sent */
+    API_KEY_MAX = 128,          /* bytes of an Idempotency-Key: printable ASCII */
     API_BODY_SMALL = 64 * 1024, /* the most that a body with secrets may hold */
     API_REPLY_MAX = 16 * 1024 * 1024
 };
@@ -72,6 +73,7 @@ struct api_request {
     char user_id[API_ID_MAX + 1]; /* components.user_id: text_is_id; empty if the row has none */
     struct secret *password;      /* components.password; NULL if the row has none */
     struct api_query query;
+    const char *key;        /* Idempotency-Key, 1 to API_KEY_MAX bytes; NULL: none was sent */
     int64_t received_at_ms; /* UTC, when the request's first line had arrived */
     int64_t deadline_at_ms; /* monotonic */
     void *service;
@@ -102,6 +104,7 @@ struct api_route {
     size_t field_count;
     const struct api_query_field *query;
     size_t query_count;
+    bool takes_key;      /* an Idempotency-Key is kept; elsewhere it is refused */
     const char *summary; /* one sentence for openapi.yaml and the man page */
 };
 
@@ -134,6 +137,7 @@ struct api_call {
     const char *method;
     const char *target;       /* path and query as sent, nothing decoded */
     const char *content_type; /* NULL: none was sent */
+    const char *key;          /* Idempotency-Key as sent, checked by api_admit; NULL: none */
     struct api_peer peer;
     int64_t received_at_ms, deadline_at_ms; /* as in struct api_request */
     const struct api_route *route;          /* set by api_admit */

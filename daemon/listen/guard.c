@@ -74,9 +74,9 @@ static enum esign_rc guard_length(struct bytes value, int64_t *ret, struct fault
 }
 
 /* Headers that may stand once. */
-static const char *const guard_single[] = {"Content-Length",  "Host",          "Transfer-Encoding",
-                                           "Content-Type",    "Authorization", "Expect",
-                                           "Content-Encoding"};
+static const char *const guard_single[] = {
+    "Content-Length", "Host",   "Transfer-Encoding", "Content-Type",
+    "Authorization",  "Expect", "Content-Encoding",  "Idempotency-Key"};
 enum {
     GUARD_LENGTH,
     GUARD_HOST,
@@ -84,7 +84,8 @@ enum {
     GUARD_TYPE,
     GUARD_AUTH,
     GUARD_EXPECT,
-    GUARD_CODING
+    GUARD_CODING,
+    GUARD_KEY
 };
 enum { GUARD_SINGLE_COUNT = sizeof(guard_single) / sizeof(guard_single[0]) };
 

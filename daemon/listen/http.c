@@ -244,6 +244,7 @@ static enum MHD_Result http_on_head(struct http *h, struct MHD_Connection *conne
         return http_refuse(h, connection, x, &f);
     x->call.content_type =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    x->call.key = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Idempotency-Key");
     if (api_admit(h->options.router, &x->call, &answer, &f) != ESIGN_OK) {
         if (framing.chunked || framing.length > 0)
             return http_send(h, connection, x, &answer, true);

@@ -8,7 +8,8 @@ struct service {
     bool ready;
     const char *right;       /* the one that the application has */
     unsigned calls;          /* of handlers */
-    char id[API_ID_MAX + 1]; /* that the last handler saw */
+    char id[API_ID_MAX + 1]; /* that the last handler saw, as key */
+    char key[API_KEY_MAX + 1];
 };
 
 static enum esign_rc handle(struct api_request *request, struct api_reply *reply, struct fault *f)
@@ -17,6 +18,7 @@ static enum esign_rc handle(struct api_request *request, struct api_reply *reply
 
     service->calls++;
     (void)snprintf(service->id, sizeof(service->id), "%s", request->id ? request->id : "");
+    (void)snprintf(service->key, sizeof(service->key), "%s", request->key ? request->key : "");
     if (request->id && strcmp(request->id, "gone") == 0)
         return fault_set(f, ESIGN_E_NOT_FOUND, "it is gone");
     if (request->id && strcmp(request->id, "silent") == 0)
@@ -56,7 +58,8 @@ static const struct api_route routes[] = {
      .right = "ticket",
      .body_max = 100,
      .fields = reason,
-     .field_count = 1},
+     .field_count = 1,
+     .takes_key = true},
     {.method = "GET",
      .pattern = "/v1/tickets/{id}",
      .handle = handle,
@@ -210,6 +213,43 @@ static void test_api_admit__columns__enforced_before_the_handler(void **state)
     }
 }
 
+static void test_api_admit__key__taken_whole_or_refused_by_name(void **state)
+{
+    (void)state;
+    REQ("design 3", "design 5");
+    char longest[API_KEY_MAX + 2];
+    const struct {
+        const char *method, *target, *key;
+        enum esign_rc rc;
+    } rows[] = {
+        {"POST", "/v1/tickets", "8e03978e-40d5-43dd", ESIGN_OK},
+        {"POST", "/v1/tickets", "a ~", ESIGN_OK},
+        {"POST", "/v1/tickets", longest + 1, ESIGN_OK},
+        {"POST", "/v1/tickets", longest, ESIGN_E_PROTO},
+        {"POST", "/v1/tickets", "", ESIGN_E_PROTO},
+        {"POST", "/v1/tickets", "a\tb", ESIGN_E_PROTO},
+        {"POST", "/v1/tickets", "\xc3\xa9", ESIGN_E_PROTO},
+        {"POST", "/v1/tickets", "a\x7f", ESIGN_E_PROTO},
+        {"GET", "/v1/tickets/T-1", "a", ESIGN_E_PROTO},
+    };
+
+    memset(longest, 'k', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    service = (struct service){.ready = true, .right = "ticket"};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct api_call call = call_of(rows[i].method, rows[i].target, API_PEER_APPLICATION);
+        CLEANUP(answer_done) struct api_answer answer = {0};
+        struct fault f = {0};
+        call.key = rows[i].key;
+        assert_int_equal(api_admit(&router, &call, &answer, &f), rows[i].rc);
+        assert_string_equal(f.field, rows[i].rc == ESIGN_OK ? "" : "Idempotency-Key");
+        if (rows[i].rc != ESIGN_OK)
+            continue;
+        api_dispatch(&router, &call, bytes_of_str("{\"reason\":\"because\"}"), &answer);
+        assert_string_equal(service.key, rows[i].key);
+    }
+}
+
 static void test_api_admit__method_not_in_the_table__allow_names_those(void **state)
 {
     (void)state;
@@ -319,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_api_pattern_fits__paths__only_exact_ones),
         cmocka_unit_test(test_api_pattern_fits__id_length__at_most_the_limit),
         cmocka_unit_test(test_api_admit__columns__enforced_before_the_handler),
+        cmocka_unit_test(test_api_admit__key__taken_whole_or_refused_by_name),
         cmocka_unit_test(test_api_admit__method_not_in_the_table__allow_names_those),
         cmocka_unit_test(test_api_admit__peer_removed_meanwhile__denied),
         cmocka_unit_test(test_api_dispatch__requests__status),

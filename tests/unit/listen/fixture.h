@@ -56,8 +56,8 @@ static enum esign_rc fixture_echo(struct api_request *request, struct api_reply 
     (void)f;
     atomic_fetch_add(&fx->handled, 1);
     reply->json =
-        json_pack("{s:s, s:s, s:s?, s:s?}", "path", request->path, "peer", request->peer.id, "id",
-                  request->id, "text", json_str(request->body, "text"));
+        json_pack("{s:s, s:s, s:s?, s:s?, s:s*}", "path", request->path, "peer", request->peer.id,
+                  "id", request->id, "text", json_str(request->body, "text"), "key", request->key);
     return ESIGN_OK;
 }
 
@@ -110,7 +110,7 @@ static enum esign_rc fixture_large(struct api_request *request, struct api_reply
 
 static const struct json_field fixture_text[] = {{"text", JSON_FIELD_STR, true, 900}};
 #define FIXTURE_ALL  API_PEER_APPLICATION | API_PEER_TERMINAL | API_PEER_ROOT, API_STATE_ANY, NULL
-#define FIXTURE_NONE NULL, 0, NULL, 0, "for tests"
+#define FIXTURE_NONE NULL, 0, NULL, 0, false, "for tests"
 static const struct api_route fixture_routes[] = {
     {"GET", "/v1/status", fixture_echo, FIXTURE_ALL, 0, API_COMPONENTS_NONE, FIXTURE_NONE},
     {"GET", "/v1/items/{id}", fixture_echo, FIXTURE_ALL, 0, API_COMPONENTS_NONE, FIXTURE_NONE},
@@ -118,7 +118,7 @@ static const struct api_route fixture_routes[] = {
     {"GET", "/v1/late", fixture_late, FIXTURE_ALL, 0, API_COMPONENTS_NONE, FIXTURE_NONE},
     {"GET", "/v1/large", fixture_large, FIXTURE_ALL, 0, API_COMPONENTS_NONE, FIXTURE_NONE},
     {"POST", "/v1/echo", fixture_echo, FIXTURE_ALL, 1000, API_COMPONENTS_NONE, fixture_text, 1,
-     NULL, 0, "for tests"},
+     NULL, 0, true, "for tests"},
     {"POST", "/v1/login", fixture_login, FIXTURE_ALL, API_BODY_SMALL, API_COMPONENTS_REQUIRED,
      FIXTURE_NONE},
 };

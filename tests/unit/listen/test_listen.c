@@ -80,6 +80,14 @@ static const struct {
     {"no JSON", POST "Content-Length: 3\r\n\r\nabc", 400, 0, false},
     {"unknown member", POST "Content-Length: 14\r\n\r\n{\"tixt\":\"abc\"}", 400, 0, false},
     {"no body", POST "\r\n", 400, 0, false},
+    {"key", POST "Idempotency-Key: k 1\r\nContent-Length: 14\r\n\r\n" BODY, 200, 0, true},
+    {"empty key", POST "Idempotency-Key: \r\nContent-Length: 14\r\n\r\n" BODY, 400, 0, false},
+    {"empty key without a space", POST "Idempotency-Key:\r\nContent-Length: 14\r\n\r\n" BODY, 400,
+     0, false},
+    {"key with a tab", POST "Idempotency-Key: a\tb\r\nContent-Length: 14\r\n\r\n" BODY, 400, 0,
+     false},
+    {"key where none is kept", "GET /v1/status HTTP/1.1\r\n" HOST "Idempotency-Key: k\r\n\r\n", 400,
+     0, false},
 };
 
 static void test_listen__raw_requests__answered_once_and_strictly(void **state)
