@@ -19,6 +19,7 @@
 #include "register/register.h"
 #include "sign/sign.h"
 #include "site/site.h"
+#include "watchdog.h"
 
 enum {
     SERVER_TICK_MS = 1000,
@@ -33,6 +34,7 @@ struct server {
     struct listen *listen;
     struct api_router router;
     int listen_fd;
+    struct watchdog watchdog;
     int64_t checkpoint_size, checkpoint_at_ms;
 };
 
@@ -193,6 +195,9 @@ static enum esign_rc server_listen(struct server *s, struct fault *f)
     enum esign_rc rc = listen_start(&options, &s->listen, f);
     if (rc == ESIGN_OK)
         site_set_traffic(s->site, server_count, s->listen);
+    if (rc == ESIGN_OK)
+        watchdog_start(&s->watchdog, site_clock(s->site), site_store(s->site), s->listen,
+                       s->listen_fd);
     return rc;
 }
 
@@ -218,13 +223,14 @@ static void server_tick(struct server *s)
 /* Until SIGTERM or SIGINT, which are blocked in all threads and fetched here. */
 static void server_loop(struct server *s, const sigset_t *signals)
 {
-    const struct timespec tick = {SERVER_TICK_MS / 1000, 0};
+    int64_t wait_ms = watchdog_wait_ms(&s->watchdog, SERVER_TICK_MS);
+    const struct timespec tick = {wait_ms / 1000, wait_ms % 1000 * 1000000};
 
     for (;;) {
         int got = sigtimedwait(signals, NULL, &tick);
         if (got == SIGTERM || got == SIGINT)
             return;
-        worker_notify("WATCHDOG=1");
+        watchdog_turn(&s->watchdog);
         server_tick(s);
     }
 }
@@ -234,6 +240,7 @@ static void server_stop(struct server *s)
     struct fault f = {0};
 
     worker_notify("STOPPING=1");
+    watchdog_stop(&s->watchdog);
     listen_stop(s->listen, SERVER_DRAIN_MS);
     if (server_enter(s, "service.stop", NULL, &f) != ESIGN_OK)
         log_error("the stop could not be entered code=%s detail=\"%s\"", fault_name(f.rc),

@@ -65,6 +65,7 @@ enum esign_rc handler_signer_act(struct api_request *request, const char *role2,
 
 HANDLER(handle_status);
 HANDLER(handle_health);
+HANDLER(handle_live);
 HANDLER(handle_metrics);
 HANDLER(handle_init);
 HANDLER(handle_ca);

@@ -100,6 +100,8 @@ const struct api_route api_routes[] = {
      .summary = "State of the service."},
     {"GET", "/v1/health", handle_health, PEER_ANY, API_STATE_ANY,
      .summary = "Whether the service can sign now, check by check."},
+    {"GET", "/v1/live", handle_live, PEER_ANY, API_STATE_ANY,
+     .summary = "Whether a request is answered; asks no other part."},
     {"GET", "/metrics", handle_metrics, PEER_ANY, API_STATE_ANY,
      .summary = "Measurements for monitors (Prometheus text format)."},
     {"POST", "/v1/init", handle_init, API_PEER_ROOT, API_STATE_UNINITIALISED,

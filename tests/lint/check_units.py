@@ -16,6 +16,8 @@ HARDENING = ("NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=str
              "ProtectProc=invisible", "RestrictNamespaces=yes", "RestrictSUIDSGID=yes",
              "RestrictRealtime=yes", "LockPersonality=yes", "KeyringMode=private",
              "SystemCallArchitectures=native", "UMask=0077")
+WATCHED = "esignd.service.in"  # the only program that sends WATCHDOG=1
+WATCHDOG_S_MIN = 30  # half of it is more than a slow disk or token needs
 EXPOSURE_MAX = 15  # tenths, of systemd-analyze security: 0 is best, 100 worst
 
 
@@ -51,6 +53,12 @@ def findings():
         for wanted in HARDENING:
             if wanted not in lines:
                 yield "%s: %s is missing" % (name, wanted)
+        granted = re.findall(r"^WatchdogSec=(\d+)$", tree.read(name), re.M)
+        if os.path.basename(name) != WATCHED and granted:
+            yield "%s: WatchdogSec, but the program sends nothing" % name
+        if os.path.basename(name) == WATCHED and [s for s in granted
+                                                  if int(s) >= WATCHDOG_S_MIN] == []:
+            yield "%s: WatchdogSec of at least %d is missing" % (name, WATCHDOG_S_MIN)
     users = tree.read(FOLDER + "/esignd.sysusers")
     for name in tree.files(".service.in", under=(FOLDER,)):
         user = re.search(r"^User=(\S+)", tree.read(name), re.M).group(1).replace("%i", "signers")
