@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "site/counters.h"
 #include "site/expiry.h"
+#include "site/turns.h"
 
 typedef void (*site_count)(void *ctx, struct site_traffic *ret);
 
@@ -24,6 +25,7 @@ struct site {
     atomic_bool ready;
     struct counters counters;
     struct expiry expiry;
+    struct turns turns;
     void *count_ctx;
     _Atomic(site_count) count; /* set after count_ctx */
 };
@@ -95,6 +97,7 @@ enum esign_rc site_open(const struct config *config, const struct clock *clock, 
     s->config = config;
     s->clock = clock;
     (void)pthread_mutex_init(&s->expiry.mutex, NULL); /* only fills in a structure */
+    turns_init(&s->turns);
     enum esign_rc rc = site_open_parts(s, f);
     if (rc != ESIGN_OK) {
         site_close(s);
@@ -115,6 +118,7 @@ void site_close(struct site *s)
     audit_close(s->audit);
     store_close(s->store);
     (void)pthread_mutex_destroy(&s->expiry.mutex); /* nobody holds it */
+    turns_done(&s->turns);
     free(s);
 }
 
@@ -126,6 +130,11 @@ const struct config *site_config(const struct site *s)
 const struct clock *site_clock(const struct site *s)
 {
     return s->clock;
+}
+
+struct turns *site_turns(struct site *s)
+{
+    return &s->turns;
 }
 
 struct store *site_store(const struct site *s)

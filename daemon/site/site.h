@@ -51,6 +51,8 @@ void site_traffic(struct site *s, struct site_traffic *ret);
 
 struct counters;
 struct expiry;
+struct turns;
+struct turns *site_turns(struct site *s);                   /* of requests that may be repeated */
 const struct counters *site_counters(const struct site *s); /* what the trail was told */
 struct expiry *site_expiry(struct site *s);                 /* for expiry.c */
 
