@@ -3,13 +3,37 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+enum { BUF_FIRST = 256, BUF_FIRST_LOCKED = 4096 /* whole pages */ };
+
+/* Memory of whole pages that only this buffer has: unlocking can't unlock what is another's. */
+static uint8_t *buf_map_locked(size_t cap)
+{
+    void *data = mmap(NULL, cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (data == MAP_FAILED)
+        return NULL;
+    if (mlock(data, cap) == 0 && madvise(data, cap, MADV_DONTDUMP) == 0)
+        return data;
+    (void)munmap(data, cap); /* a mapping of ours */
+    return NULL;
+}
+
+static void buf_free(struct buf *b)
+{
+    if (!b->data)
+        return;
+    explicit_bzero(b->data, b->cap);
+    if (b->locked)
+        (void)munmap(b->data, b->cap); /* as above */
+    else
+        free(b->data);
+}
 
 void buf_done(struct buf *b)
 {
-    if (b->data) {
-        explicit_bzero(b->data, b->cap);
-        free(b->data);
-    }
+    buf_free(b);
     *b = (struct buf){0};
 }
 
@@ -34,18 +58,16 @@ struct bytes buf_bytes(const struct buf *b)
 /* Room for at least `need` bytes in all.  The old memory is wiped: it may have held a secret. */
 static bool buf_grow(struct buf *b, size_t need)
 {
-    size_t cap = b->cap ? b->cap : 256;
+    size_t cap = b->cap ? b->cap : b->locked ? BUF_FIRST_LOCKED : BUF_FIRST;
 
     while (cap < need)
         cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-    uint8_t *data = malloc(cap);
+    uint8_t *data = b->locked ? buf_map_locked(cap) : malloc(cap);
     if (!data)
         return false;
-    if (b->data) {
+    if (b->data)
         memcpy(data, b->data, b->len);
-        explicit_bzero(b->data, b->cap);
-        free(b->data);
-    }
+    buf_free(b);
     b->data = data;
     b->cap = cap;
     return true;

@@ -9,13 +9,20 @@
 struct buf {
     uint8_t *data;
     size_t len, cap, max;
-    bool failed;
+    bool failed, locked;
 };
 
 /* An empty buffer that will hold at most max bytes. */
 static inline struct buf buf_new(size_t max)
 {
     return (struct buf){.max = max};
+}
+
+/* The same for what holds a secret: its memory is never swapped out nor part of a core.  Where the
+ * kernel does not lock it (RLIMIT_MEMLOCK), writing fails. */
+static inline struct buf buf_new_locked(size_t max)
+{
+    return (struct buf){.max = max, .locked = true};
 }
 
 void buf_done(struct buf *b);     /* wipes, frees; leaves an empty buffer of maximum 0 */

@@ -10,6 +10,8 @@
 
 #include "base/cleanup.h"
 
+enum { SECRET_STACK = 64 * 1024 }; /* bytes; a request of esignd uses some 24 KiB */
+
 /* Lives in one sodium_malloc() allocation: guard pages, locked, not dumped. */
 struct secret {
     size_t len;
@@ -48,8 +50,10 @@ struct secret *secret_new(struct bytes bytes)
     size_t size = sizeof(struct secret) + bytes.len;
     struct secret *s =
         sodium_malloc((size + alignof(size_t) - 1) / alignof(size_t) * alignof(size_t));
-    if (!s)
+    if (!s || sodium_mlock(s, size) != 0) { /* the library goes on without a lock, we don't */
+        sodium_free(s);
         return NULL;
+    }
     s->len = bytes.len;
     if (bytes.len)
         memcpy(s->data, bytes.data, bytes.len);
@@ -75,6 +79,11 @@ void secret_wipe(void *data, size_t len)
 {
     if (data)
         sodium_memzero(data, len);
+}
+
+void secret_wipe_stack(void)
+{
+    sodium_stackzero(SECRET_STACK);
 }
 
 enum esign_rc secret_read_fd(int fd, struct secret **ret, struct fault *f)

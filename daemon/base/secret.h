@@ -13,13 +13,17 @@ enum { SECRET_MAX = 1024 }; /* bytes; longer passwords are refused, never cut */
  * process (PR_SET_DUMPABLE, RLIMIT_CORE) and checks that memory can be locked. */
 enum esign_rc secret_start(struct fault *f) MUST_CHECK;
 
-/* A copy of bytes (at most SECRET_MAX).  The caller wipes its own copy.  NULL: no memory or too
- * long. */
+/* A copy of bytes (at most SECRET_MAX).  The caller wipes its own copy.  NULL: too long, or no
+ * memory that can be locked. */
 struct secret *secret_new(struct bytes bytes);
 void secret_free(struct secret *s);                            /* wipes; NULL is allowed */
 struct bytes secret_bytes(const struct secret *s);             /* borrowed */
 bool secret_equal(const struct secret *s, struct bytes bytes); /* constant in time for one length */
 void secret_wipe(void *data, size_t len);                      /* overwrite, never optimised away */
+
+/* Overwrite what the functions that the caller has called left on the stack: copies in arguments,
+ * in the texts of errors and inside libraries. */
+void secret_wipe_stack(void);
 
 /* Read a secret from a file descriptor up to its end or first newline.  The file's own buffers are
  * wiped.  ESIGN_E_TOO_LARGE, ESIGN_E_INTERNAL (cause errno). */

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "req.h"
@@ -82,6 +83,37 @@ static void test_secret_read_file__readable_by_others__refused(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+#if !defined ESIGN_SANITIZE && !defined __SANITIZE_THREAD__ /* which ignore mlock() */
+/* In a process of its own.  Returns 0 if secrets and locked buffers end with the locked memory. */
+static int child_locks_all(void)
+{
+    const struct rlimit little = {64 * 1024, 64 * 1024};
+    int i = 0;
+
+    if (setrlimit(RLIMIT_MEMLOCK, &little) != 0 || (geteuid() == 0 && setuid(65534) != 0))
+        return 1;
+    while (i < 100 && secret_new(bytes_of_str("a secret")))
+        i++;
+    struct buf b = buf_new_locked(64 * 1024);
+    buf_put_str(&b, "a secret");
+    return i == 0 || i == 100 ? 2 : buf_ok(&b) ? 3 : 0;
+}
+
+static void test_secret_new__no_memory_can_be_locked__none_is_made(void **state)
+{
+    REQ("11.200(a)(2)");
+    (void)state;
+    int result = -1;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(child_locks_all());
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_int_equal(result, 0);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +121,9 @@ int main(void)
         cmocka_unit_test(test_secret_new__too_long__refused_not_cut),
         cmocka_unit_test(test_secret_read_fd__two_lines__one_each),
         cmocka_unit_test(test_secret_read_file__readable_by_others__refused),
+#if !defined ESIGN_SANITIZE && !defined __SANITIZE_THREAD__
+        cmocka_unit_test(test_secret_new__no_memory_can_be_locked__none_is_made),
+#endif
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
