@@ -171,7 +171,7 @@ static bool route_is_json(const char *content_type)
 }
 
 static enum esign_rc route_run(const struct api_router *router, const struct api_call *call,
-                               struct bytes body, struct api_reply *reply, struct fault *f)
+                               struct buf *body, struct api_reply *reply, struct fault *f)
 {
     const struct api_route *route = call->route;
     CLEANUP(api_decode_done)
@@ -192,7 +192,8 @@ static enum esign_rc route_run(const struct api_router *router, const struct api
     text[path.len] = '\0';
     request.path = text;
     if (route->body_max > 0) {
-        enum esign_rc rc = api_decode_body(route, body, &request, f);
+        enum esign_rc rc = api_decode_body(route, buf_bytes(body), &request, f);
+        buf_done(body);
         if (rc != ESIGN_OK)
             return rc;
     }
@@ -211,13 +212,13 @@ static void route_log(const struct api_call *call, const struct fault *f)
                   call->route->pattern, fault_name(f->rc));
 }
 
-void api_dispatch(const struct api_router *router, const struct api_call *call, struct bytes body,
+void api_dispatch(const struct api_router *router, const struct api_call *call, struct buf *body,
                   struct api_answer *ret)
 {
     CLEANUP(api_reply_done) struct api_reply reply = {0};
     struct fault f = {0};
 
-    if (body.len > 0 && !route_is_json(call->content_type)) {
+    if (body->len > 0 && !route_is_json(call->content_type)) {
         (void)fault_set(&f, ESIGN_E_UNSUPPORTED, "a body is sent as application/json");
         api_reply_fault(&f, 415, ret);
         return;

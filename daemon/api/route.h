@@ -160,9 +160,9 @@ struct api_answer {
 enum esign_rc api_admit(const struct api_router *router, struct api_call *call,
                         struct api_answer *ret, struct fault *f) MUST_CHECK;
 
-/* After the body: decode it, run the handler, encode its reply or fault.  body: borrowed; the
- * transport wipes its own copy.  Blocks as long as the handler. */
-void api_dispatch(const struct api_router *router, const struct api_call *call, struct bytes body,
+/* After the body: decode it, run the handler, encode its reply or fault.  body: the transport's; it
+ * is wiped and released as soon as it is decoded.  Blocks as long as the handler. */
+void api_dispatch(const struct api_router *router, const struct api_call *call, struct buf *body,
                   struct api_answer *ret);
 
 /* The answer for a fault that arose in the transport (header guard, body over the limit). */

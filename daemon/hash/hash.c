@@ -39,7 +39,7 @@ enum esign_rc hash_ping(struct hash *h, int64_t deadline_at_ms, struct fault *f)
 static enum esign_rc hash_body_new(const char *phc, const struct secret *s, struct buf *ret,
                                    struct fault *f)
 {
-    *ret = buf_new(2 * sizeof(uint32_t) + HASH_PHC_MAX + SECRET_MAX);
+    *ret = buf_new_locked(2 * sizeof(uint32_t) + HASH_PHC_MAX + SECRET_MAX);
     if (!buf_reserve(ret, ret->max))
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a password");
     buf_clear(ret);

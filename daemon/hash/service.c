@@ -102,6 +102,7 @@ struct worker_service hash_worker_service(struct hash_service *h, const struct c
         .name = "hash",
         .workers = (unsigned)config_int(config, "hash.workers"),
         .grace_ms = HASH_GRACE_MS,
+        .has_secrets = true,
         .caller_uid = caller,
         .start = service_start,
         .serve = service_serve,

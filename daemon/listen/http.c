@@ -114,6 +114,7 @@ static void http_on_completed(void *ctx, struct MHD_Connection *connection, void
                           http_now() + h->options.idle_ms); /* cut or not: it ends or waits */
     buf_done(&x->body);
     buf_done(&x->refusal.body);
+    secret_wipe(x, sizeof(*x)); /* some type a password into an address */
     free(x);
 }
 
@@ -245,7 +246,9 @@ static enum MHD_Result http_on_head(struct http *h, struct MHD_Connection *conne
     x->call.content_type =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
     x->call.key = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Idempotency-Key");
-    if (api_admit(h->options.router, &x->call, &answer, &f) != ESIGN_OK) {
+    bool admitted = api_admit(h->options.router, &x->call, &answer, &f) == ESIGN_OK;
+    secret_wipe_stack();
+    if (!admitted) {
         if (framing.chunked || framing.length > 0)
             return http_send(h, connection, x, &answer, true);
         x->refusal = answer;
@@ -254,7 +257,8 @@ static enum MHD_Result http_on_head(struct http *h, struct MHD_Connection *conne
     }
     if (http_check_length(x->call.route, &framing, &f) != ESIGN_OK)
         return http_refuse(h, connection, x, &f);
-    x->body = buf_new(x->call.route->body_max);
+    x->body = x->call.route->body_max > API_BODY_SMALL ? buf_new(x->call.route->body_max)
+                                                       : buf_new_locked(x->call.route->body_max);
     x->is_begun = true;
     return MHD_YES;
 }
@@ -293,8 +297,8 @@ static enum MHD_Result http_on_end(struct http *h, struct MHD_Connection *connec
     }
     if (!table_enter(h->options.table, x->row, TABLE_HANDLING, 0))
         return MHD_NO; /* cut a moment ago: nobody would read the reply, so nothing is done */
-    api_dispatch(h->options.router, &x->call, buf_bytes(&x->body), &answer);
-    buf_done(&x->body);
+    api_dispatch(h->options.router, &x->call, &x->body, &answer);
+    secret_wipe_stack();
     return http_send(h, connection, x, &answer, false);
 }
 

@@ -245,7 +245,9 @@ static void test_api_admit__key__taken_whole_or_refused_by_name(void **state)
         assert_string_equal(f.field, rows[i].rc == ESIGN_OK ? "" : "Idempotency-Key");
         if (rows[i].rc != ESIGN_OK)
             continue;
-        api_dispatch(&router, &call, bytes_of_str("{\"reason\":\"because\"}"), &answer);
+        CLEANUP(buf_done) struct buf content = buf_new(API_BODY_SMALL);
+        buf_put_str(&content, "{\"reason\":\"because\"}");
+        api_dispatch(&router, &call, &content, &answer);
         assert_string_equal(service.key, rows[i].key);
     }
 }
@@ -280,10 +282,12 @@ static void test_api_admit__peer_removed_meanwhile__denied(void **state)
 /* Admit and dispatch; the status. */
 static int serve(struct api_call *call, const char *body, struct api_answer *answer)
 {
+    CLEANUP(buf_done) struct buf content = buf_new(API_BODY_SMALL);
     struct fault f = {0};
 
+    buf_put_str(&content, body);
     if (api_admit(&router, call, answer, &f) == ESIGN_OK)
-        api_dispatch(&router, call, bytes_of_str(body), answer);
+        api_dispatch(&router, call, &content, answer);
     return answer->status;
 }
 
