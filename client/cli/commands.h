@@ -67,6 +67,8 @@ enum cli_exit command_signer_history(struct cli *cli);
 /* credential.c */
 enum cli_exit command_credential_change(struct cli *cli);
 enum cli_exit command_credential_must_change(struct cli *cli);
+enum cli_exit command_credential_reset(struct cli *cli);
+enum cli_exit command_credential_set(struct cli *cli);
 
 /* register.c */
 enum cli_exit command_approvals_list(struct cli *cli);

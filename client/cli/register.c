@@ -27,6 +27,16 @@ enum cli_exit register_post(struct cli *cli, const char *path, json_t *body,
     return rc == CLI_DONE ? cli_call(cli, path, TAKE(own), ret) : rc;
 }
 
+enum cli_exit register_take_halves(struct cli *cli, json_t *body)
+{
+    enum cli_exit rc =
+        cli_secret(cli, body, "receipt", "First half, from the officer who asked", false);
+
+    if (rc == CLI_DONE)
+        rc = cli_secret(cli, body, "secret", "Second half, from the officer who approved", false);
+    return rc == CLI_DONE ? cli_secret(cli, body, "password", "New password", true) : rc;
+}
+
 enum cli_exit register_ask(struct cli *cli, const char *action, json_t *params)
 {
     static const struct show_column rows[] = {
@@ -157,11 +167,14 @@ static enum cli_exit register_decide(struct cli *cli, const char *verb)
     (void)putchar('\n');
     show_members(stdout, result, rows, sizeof(rows) / sizeof(rows[0]));
     const char *secret = esign_result_string(result, "secret");
+    const char *action = esign_result_string(result, "action");
+    bool reset = action && strcmp(action, "credential.reset") == 0;
     if (secret)
         (void)printf("\nsecond half of the one-time secret: %s\n"
-                     "Give it to the person, in person, who then runs: esign signer activate "
-                     "USER_ID\n",
-                     secret);
+                     "Give it to the person, in person, who then runs: esign %s USER_ID\n%s",
+                     secret, reset ? "credential set" : "signer activate",
+                     reset ? "(who was not activated before: esign signer activate USER_ID)\n"
+                           : "");
     return CLI_DONE;
 }
 

@@ -14,3 +14,6 @@ enum cli_exit register_post(struct cli *cli, const char *path, json_t *body,
 
 /* Ask for an action of two persons and say what comes next.  params: taken over. */
 enum cli_exit register_ask(struct cli *cli, const char *action, json_t *params);
+
+/* The two halves of the one-time secret and the new password as members of body. */
+enum cli_exit register_take_halves(struct cli *cli, json_t *body);

@@ -38,6 +38,8 @@ enum cli_exit command_signer_show(struct cli *cli)
         {"password changed", "credential.changed"},
         {"password expires", "credential.expires"},
         {"warning", "credential.warning"},
+        {"password reset", "credential.reset_at"},
+        {"reset by", "credential.reset_by"},
         {"enrolled by", "enrolled_by"},
         {"approved by", "approved_by"},
         {"identity checked", "evidence.method"},
@@ -173,11 +175,7 @@ enum cli_exit command_signer_activate(struct cli *cli)
     if (rc == CLI_DONE)
         rc = signer_statement(cli, body);
     if (rc == CLI_DONE)
-        rc = cli_secret(cli, body, "receipt", "First half, from the officer who enrolled", false);
-    if (rc == CLI_DONE)
-        rc = cli_secret(cli, body, "secret", "Second half, from the officer who approved", false);
-    if (rc == CLI_DONE)
-        rc = cli_secret(cli, body, "password", "New password", true);
+        rc = register_take_halves(cli, body);
     cli_set(body, "algorithm", cli_option(cli, OPTION_ALGORITHM));
     if (rc == CLI_DONE)
         rc = cli_call(cli, path, json_incref(body), &result);

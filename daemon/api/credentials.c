@@ -3,45 +3,71 @@
 #include <string.h>
 
 #include "api/handlers.h"
+#include "authz/authz.h"
 #include "base/cleanup.h"
 
 DEFINE_CLEANUP(struct secret *, secret_free)
 
-/* The owner's code must be the one of the path: nobody changes the password of another person. */
-static enum esign_rc credentials_check_owner(const struct api_request *request, struct fault *f)
+static bool credentials_are_own(const struct api_request *request,
+                                const struct authn_person *person)
 {
-    char path[65], given[65];
+    char path[65], own[65];
 
     authn_user_key(request->id, path);
-    authn_user_key(request->user_id, given);
-    return strcmp(path, given) == 0
-               ? ESIGN_OK
-               : fault_field(f, ESIGN_E_PROTO, "components.user_id",
-                             "a password is changed by its owner; officers ask for a reset");
+    authn_user_key(person->user_id, own);
+    return strcmp(path, own) == 0;
+}
+
+/* Nobody sets the password of another person, whatever the rights. */
+static enum esign_rc credentials_refuse(const struct authn_person *person, struct fault *f)
+{
+    if (authz_has_role(person->signer, "regadmin") || authz_has_role(person->signer, "secofficer"))
+        return fault_set(f, ESIGN_E_DUAL_REQUIRED,
+                         "two officers end a password (credential reset) and its owner sets the "
+                         "new one");
+    return fault_set(f, ESIGN_E_AUTHZ, "a password is changed by its owner");
 }
 
 HANDLER(handle_password_change)
 {
-    CLEANUP(authn_person_done) struct authn_person owner = {0};
+    CLEANUP(authn_person_done) struct authn_person person = {0};
     CLEANUP(secret_free_p) struct secret *password = NULL;
     CLEANUP(json_decref_p) json_t *signer = NULL;
     const struct register_origin origin = handler_origin(request);
     struct site *s = handler_site(request);
-    char object[SITE_ID_MAX + 16];
+    char object[API_ID_MAX + 16];
     enum esign_rc rc = api_take_secret(request->body, "password", "password", &password, f);
 
     if (rc == ESIGN_OK)
-        rc = credentials_check_owner(request, f);
-    if (rc == ESIGN_OK)
-        rc = register_owner(s, &origin, request->user_id, request->password, &owner, f);
+        rc = register_owner(s, &origin, request->user_id, request->password, &person, f);
     if (rc != ESIGN_OK)
         return rc;
-    rc = register_change_password(s, &origin, &owner, password, f);
-    (void)snprintf(object, sizeof(object), "signer/%s", owner.signer_id);
-    rc = handler_settle(request, &owner, "credential.change", object, rc, f);
+    bool own = credentials_are_own(request, &person);
+    rc = own ? register_change_password(s, &origin, &person, password, f)
+             : credentials_refuse(&person, f);
+    (void)snprintf(object, sizeof(object), "%s/%s", own ? "signer" : "userid",
+                   own ? person.signer_id : request->id);
+    rc = handler_settle(request, &person, "credential.change", object, rc, f);
     if (rc == ESIGN_OK)
         rc = authn_find_signer(site_store(s), request->id, &signer, NULL, f);
     return rc == ESIGN_OK ? handler_reply(reply, 200, register_signer_view(s, signer), f) : rc;
+}
+
+HANDLER(handle_password_set)
+{
+    CLEANUP(handler_secrets_done) struct handler_secrets secrets = {0};
+    const struct register_origin origin = handler_origin(request);
+    json_t *view = NULL;
+    enum esign_rc rc = handler_take_secrets(request, &secrets, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    const struct register_setting setting = {.user_id = request->id,
+                                             .receipt = secrets.receipt,
+                                             .half = secrets.half,
+                                             .password = secrets.password};
+    rc = register_set_password(handler_site(request), &origin, &setting, &view, f);
+    return rc == ESIGN_OK ? handler_reply(reply, 200, view, f) : rc;
 }
 
 HANDLER(handle_must_change)

@@ -164,3 +164,27 @@ enum esign_rc handler_record_digest(const json_t *record, struct buf *ret, struc
                            "the hash must be 64 hexadecimal digits");
     return ESIGN_OK;
 }
+
+void handler_secrets_done(struct handler_secrets *s)
+{
+    secret_free(s->receipt);
+    secret_free(s->half);
+    secret_free(s->password);
+}
+
+enum esign_rc handler_take_secrets(struct api_request *request, struct handler_secrets *ret,
+                                   struct fault *f)
+{
+    CLEANUP(handler_secrets_done) struct handler_secrets secrets = {0};
+    enum esign_rc rc = api_take_secret(request->body, "receipt", "receipt", &secrets.receipt, f);
+
+    if (rc == ESIGN_OK)
+        rc = api_take_secret(request->body, "secret", "secret", &secrets.half, f);
+    if (rc == ESIGN_OK)
+        rc = api_take_secret(request->body, "password", "password", &secrets.password, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    *ret = secrets;
+    secrets = (struct handler_secrets){0};
+    return ESIGN_OK;
+}

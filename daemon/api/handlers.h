@@ -60,6 +60,14 @@ enum esign_rc handler_signer_act(struct api_request *request, const char *role2,
                                  handler_signer_change change, struct api_reply *reply,
                                  struct fault *f) MUST_CHECK;
 
+/* The members receipt, secret and password of somebody who comes with a one-time secret. */
+struct handler_secrets {
+    struct secret *receipt, *half, *password; /* owned */
+};
+enum esign_rc handler_take_secrets(struct api_request *request, struct handler_secrets *ret,
+                                   struct fault *f) MUST_CHECK;
+void handler_secrets_done(struct handler_secrets *s);
+
 #define HANDLER(name)                                                                              \
     enum esign_rc name(struct api_request *request, struct api_reply *reply, struct fault *f)
 
@@ -88,6 +96,7 @@ HANDLER(handle_signer_unlock);
 HANDLER(handle_signer_unlock_officer);
 HANDLER(handle_signer_history);
 HANDLER(handle_password_change);
+HANDLER(handle_password_set);
 HANDLER(handle_must_change);
 HANDLER(handle_ticket_create);
 HANDLER(handle_ticket_list);

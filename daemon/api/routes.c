@@ -42,6 +42,12 @@ static const struct json_field fields_password[] = {
     {"password", JSON_FIELD_STR, true, SECRET_MAX},
 };
 
+static const struct json_field fields_password_set[] = {
+    {"receipt", JSON_FIELD_STR, true, 64},
+    {"secret", JSON_FIELD_STR, true, 64},
+    {"password", JSON_FIELD_STR, true, SECRET_MAX},
+};
+
 static const struct json_field fields_ticket[] = {
     {"record", JSON_FIELD_OBJECT, true, 0},  {"meaning", JSON_FIELD_STR, true, 64},
     {"plan", JSON_FIELD_STR, false, 64},     {"step", JSON_FIELD_STR, false, 64},
@@ -155,6 +161,9 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/signers/{id}/password", handle_password_change, PEER_TERMINAL, API_STATE_READY,
      .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_password),
      .summary = "Change the own password with all components."},
+    {"POST", "/v1/signers/{id}/set-password", handle_password_set, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, FIELDS(fields_password_set),
+     .summary = "Set a new password in person, after two officers have reset the old one."},
     {"POST", "/v1/signers/{id}/must-change", handle_must_change, PEER_TERMINAL, API_STATE_READY,
      .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_reason),
      .summary = "Demand that a signer changes the password before anything else."},

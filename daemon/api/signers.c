@@ -69,18 +69,6 @@ HANDLER(handle_signer_get)
     return rc == ESIGN_OK ? handler_reply(reply, 200, TAKE(view), f) : rc;
 }
 
-/* The three secrets of an activation. */
-struct signers_secrets {
-    struct secret *receipt, *half, *password;
-};
-
-static void signers_secrets_done(struct signers_secrets *s)
-{
-    secret_free(s->receipt);
-    secret_free(s->half);
-    secret_free(s->password);
-}
-
 static const struct json_field signers_statement_fields[] = {
     {"code", JSON_FIELD_STR, true, 64},
     {"version", JSON_FIELD_INT, true, 0},
@@ -88,18 +76,14 @@ static const struct json_field signers_statement_fields[] = {
 
 HANDLER(handle_signer_activate)
 {
-    CLEANUP(signers_secrets_done) struct signers_secrets secrets = {0};
+    CLEANUP(handler_secrets_done) struct handler_secrets secrets = {0};
     const struct register_origin origin = handler_origin(request);
     const json_t *statement = json_object_get(request->body, "accept_statement");
     json_t *view = NULL;
     enum esign_rc rc = json_check(statement, "accept_statement", signers_statement_fields, 2, f);
 
     if (rc == ESIGN_OK)
-        rc = api_take_secret(request->body, "receipt", "receipt", &secrets.receipt, f);
-    if (rc == ESIGN_OK)
-        rc = api_take_secret(request->body, "secret", "secret", &secrets.half, f);
-    if (rc == ESIGN_OK)
-        rc = api_take_secret(request->body, "password", "password", &secrets.password, f);
+        rc = handler_take_secrets(request, &secrets, f);
     if (rc != ESIGN_OK)
         return rc;
     const struct register_activation activation = {

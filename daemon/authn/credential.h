@@ -1,7 +1,8 @@
 /* The life of a password after it was set: how old it may become and whether it may be used.
  *
  * A credential's row: signer_id, state ("active", "must_change", "revoked"), phc, changed (UTC),
- * history (PHC strings of earlier passwords, newest first), and what was done to it last.
+ * history (PHC strings of earlier passwords, newest first), and what was done to it last:
+ * must_change {at, by, reason}; reset_at (UTC) and reset_by (user ids: who asked, who approved).
  * Source: requirements 3.3; 21 CFR 11.300(b). */
 #pragma once
 

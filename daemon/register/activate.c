@@ -121,29 +121,6 @@ static enum esign_rc activate_check_wishes(struct activate_job *j, struct fault 
     return register_check_password(j->site, a->password, json_str(j->signer, "user_id"), f);
 }
 
-/* Enter a refusal; *f stays as it is.  The typed code of an unknown signer is not written. */
-static enum esign_rc activate_refused(struct activate_job *j, struct fault *f)
-{
-    char object[80];
-    struct store_change change = {0};
-    struct store_receipt receipt;
-    struct fault refused = *f;
-    struct audit_act act = {.application = j->origin->application, .terminal = j->origin->terminal};
-
-    (void)snprintf(object, sizeof(object), "signer/%s", j->signer ? j->signer_id : "unknown");
-    if (j->proved)
-        act = activate_act(j, NULL, NULL);
-    act.action = "signer.activate";
-    act.object = object;
-    act.result = refused.rc;
-    act.result_reason = refused.reason;
-    enum esign_rc rc = site_commit(j->site, &act, &change, register_later(j->site), &receipt, f);
-    if (rc != ESIGN_OK)
-        return rc;
-    *f = refused;
-    return refused.rc;
-}
-
 /* The algorithm: asked for or the token's, and in policy. */
 static enum esign_rc activate_algorithm(struct activate_job *j, struct fault *f)
 {
@@ -344,7 +321,7 @@ enum esign_rc register_activate(struct site *s, const struct register_origin *or
     if (rc != ESIGN_OK)
         return rc;
     if (activate_check(&j, f) != ESIGN_OK)
-        return activate_refused(&j, f);
+        return register_secret_refused(s, origin, "signer.activate", j.signer, j.proved, f);
     if (activate_make(&j, f) != ESIGN_OK)
         return activate_failed(&j, f);
     site_checkpoint_now(s);

@@ -10,6 +10,7 @@ static const struct register_action *const approval_actions[] = {
     &register_enroll_action,
     &register_application_action,
     &register_terminal_action,
+    &register_reset_action,
 };
 
 static const struct register_action *approval_action(const char *action)
@@ -97,8 +98,7 @@ enum esign_rc register_request(struct site *s, const struct register_origin *ori
         return rc;
     site_checkpoint_now(s);
     json_t *reply = approval_reply(approval);
-    if (row == &register_enroll_action && reply &&
-        json_object_set_new(reply, "receipt", json_string(code)) != 0) {
+    if (row->receipt && reply && json_object_set_new(reply, "receipt", json_string(code)) != 0) {
         json_decref(reply);
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
     }

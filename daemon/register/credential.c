@@ -224,10 +224,11 @@ static json_t *credential_view(const json_t *credential, const struct authn_cred
     char expires[CLOCK_TEXT];
 
     clock_format_utc(c->expires_ms, expires);
-    json_t *view = json_pack("{s:s, s:s*, s:s, s:I, s:O*}", "state", c->state, "changed",
-                             json_str(credential, "changed"), "expires", expires, "days_left",
-                             (json_int_t)c->days_left, "must_change",
-                             json_object_get(credential, "must_change"));
+    json_t *view = json_pack(
+        "{s:s, s:s*, s:s, s:I, s:O*, s:s*, s:O*}", "state", c->state, "changed",
+        json_str(credential, "changed"), "expires", expires, "days_left", (json_int_t)c->days_left,
+        "must_change", json_object_get(credential, "must_change"), "reset_at",
+        json_str(credential, "reset_at"), "reset_by", json_object_get(credential, "reset_by"));
     char text[64];
     (void)snprintf(text, sizeof(text), "the password expires in %lld days",
                    (long long)c->days_left);

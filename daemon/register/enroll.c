@@ -172,4 +172,4 @@ static enum esign_rc enroll_decline(struct site *s, json_t *approval, struct sto
 }
 
 const struct register_action register_enroll_action = {"signer.enroll", enroll_request,
-                                                       enroll_approve, enroll_decline};
+                                                       enroll_approve, enroll_decline, true};

@@ -10,13 +10,32 @@ enum { LAST_BATCH = 200 };
 
 static const char *const last_roles[REGISTER_LAST_ROLES] = {"regadmin", "secofficer"};
 
+/* Who waits for a new password can't act, and perhaps never will. */
+static enum esign_rc last_has_password(struct site *s, const char *signer_id, bool *ret,
+                                       struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *credential = NULL;
+    enum esign_rc rc = store_get(site_store(s), "credential", signer_id, &credential, NULL, f);
+
+    if (rc == ESIGN_OK)
+        *ret = strcmp(json_str(credential, "state"), "revoked") != 0;
+    return rc;
+}
+
 /* Note an active person as one who remains, if more are wanted for the role. */
-static void last_note(const json_t *item, const char *leaver_id, struct register_last *ret)
+static enum esign_rc last_note(struct site *s, const json_t *item, const char *leaver_id,
+                               struct register_last *ret, struct fault *f)
 {
     const json_t *signer = json_object_get(item, "body");
+    bool officer = false, able = false;
 
-    if (strcmp(json_str(item, "id"), leaver_id) == 0)
-        return;
+    for (size_t i = 0; i < REGISTER_LAST_ROLES; i++)
+        officer = officer || authz_has_role(signer, last_roles[i]);
+    if (!officer || strcmp(json_str(item, "id"), leaver_id) == 0)
+        return ESIGN_OK;
+    enum esign_rc rc = last_has_password(s, json_str(item, "id"), &able, f);
+    if (rc != ESIGN_OK || !able)
+        return rc;
     for (size_t i = 0; i < REGISTER_LAST_ROLES; i++) {
         struct register_remaining *remaining = &ret->roles[i];
         if (remaining->count == REGISTER_LAST_PERSONS || !authz_has_role(signer, last_roles[i]))
@@ -25,6 +44,7 @@ static void last_note(const json_t *item, const char *leaver_id, struct register
                        json_str(item, "id"));
         remaining->seq[remaining->count++] = json_int(item, "seq", -1);
     }
+    return ESIGN_OK;
 }
 
 static enum esign_rc last_find(struct site *s, const char *leaver_id, struct register_last *ret,
@@ -36,11 +56,11 @@ static enum esign_rc last_find(struct site *s, const char *leaver_id, struct reg
         CLEANUP(json_decref_p) json_t *items = NULL;
         enum esign_rc rc = store_list(site_store(s), "signer", "state", "active",
                                       after[0] ? after : NULL, LAST_BATCH, &items, f);
+        got = json_array_size(items);
+        for (size_t i = 0; rc == ESIGN_OK && i < got; i++)
+            rc = last_note(s, json_array_get(items, i), leaver_id, ret, f);
         if (rc != ESIGN_OK)
             return rc;
-        got = json_array_size(items);
-        for (size_t i = 0; i < got; i++)
-            last_note(json_array_get(items, i), leaver_id, ret);
         if (got > 0)
             (void)snprintf(after, sizeof(after), "%s",
                            json_str(json_array_get(items, got - 1), "id"));
@@ -73,4 +93,22 @@ enum esign_rc register_keep_officers(struct site *s, const json_t *leaver,
             site_guard(change, "signer", remaining->signer_id[k], remaining->seq[k]);
     }
     return rc;
+}
+
+enum esign_rc register_check_second(struct site *s, const char *role, const char *requester,
+                                    const char *subject, struct fault *f)
+{
+    struct register_last last = {0};
+    enum esign_rc rc = last_find(s, subject, &last, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    for (size_t i = 0; i < REGISTER_LAST_ROLES; i++)
+        for (size_t k = 0; strcmp(last_roles[i], role) == 0 && k < last.roles[i].count; k++)
+            if (strcmp(last.roles[i].signer_id[k], requester) != 0)
+                return ESIGN_OK;
+    return fault_reason(f, ESIGN_E_DUAL_REQUIRED, "last-officers",
+                        "two other officers are needed for this, and there is nobody with the role "
+                        "%s who could approve it",
+                        role);
 }

@@ -161,6 +161,6 @@ static enum esign_rc peer_approve_terminal(struct site *s, const struct authn_pe
 }
 
 const struct register_action register_application_action = {
-    "application.add", peer_request_application, peer_approve_application, NULL};
+    "application.add", peer_request_application, peer_approve_application, NULL, false};
 const struct register_action register_terminal_action = {"terminal.add", peer_request_terminal,
-                                                         peer_approve_terminal, NULL};
+                                                         peer_approve_terminal, NULL, false};

@@ -40,7 +40,8 @@ enum esign_rc register_init(struct site *s, const json_t *body,
 
 /* ---- actions of two persons (approval.c) */
 
-/* Ask for an action ("signer.enroll", "application.add", "terminal.add").  officer: has proved the
+/* Ask for an action ("signer.enroll", "application.add", "terminal.add", "credential.reset").
+ * officer: has proved the
  * components.  ret: {"approval", "state", "action", "object", "receipt"?}. */
 enum esign_rc register_request(struct site *s, const struct register_origin *origin,
                                const struct authn_person *officer, const char *action,
@@ -118,6 +119,20 @@ enum esign_rc register_owner(struct site *s, const struct register_origin *origi
 enum esign_rc register_must_change(struct site *s, const struct register_origin *origin,
                                    const struct authn_person *officer, const char *user_id,
                                    const char *reason, struct fault *f) MUST_CHECK;
+
+/* The signer, in person, sets a new password after two officers have ended the old one (the action
+ * credential.reset): both halves of the one-time secret, which is used up; ends a lock.  Key and
+ * certificate stay.  ret: what register_signer_view() gives.
+ * ESIGN_E_AUTH_FAILED: the code or a half is wrong, nothing else is told; ESIGN_E_SIGNER_STATE,
+ * ESIGN_E_CRED_STATE (expired, used), ESIGN_E_PASSWORD_POLICY, ESIGN_E_CONFLICT: another call was
+ * faster.  Every refusal is in the trail.  Source: 21 CFR 11.300(c); requirements 1.6 A1, 3.3. */
+struct register_setting {
+    const char *user_id;
+    const struct secret *receipt, *half, *password;
+};
+enum esign_rc register_set_password(struct site *s, const struct register_origin *origin,
+                                    const struct register_setting *given, json_t **ret,
+                                    struct fault *f) MUST_CHECK;
 
 /* ---- after a crash (recover.c) */
 

@@ -18,11 +18,13 @@ struct register_action {
     /* Add what a declined request leaves; may be NULL. */
     enum esign_rc (*decline)(struct site *s, json_t *approval, struct store_change *change,
                              struct fault *f);
+    bool receipt; /* the requester gets the first half of a one-time secret */
 };
 
 extern const struct register_action register_enroll_action;
 extern const struct register_action register_application_action;
 extern const struct register_action register_terminal_action;
+extern const struct register_action register_reset_action;
 
 /* Rows that a change borrows live until the change is done: json values kept here are released
  * then. */
@@ -74,9 +76,9 @@ struct audit_act register_act(const struct register_origin *origin,
                               const struct authn_person *officer, const char *action,
                               const char *object, const char *reason);
 
-/* Two persons of each role of officers must remain when one is taken away.  Adds guards of those
- * who remain, so that of two officers taken away at once one stays; ret is borrowed by them.
- * ESIGN_E_DUAL_REQUIRED, reason "last-officers".  Source: requirements 5.10. */
+/* Two persons of each role of officers, with passwords, must remain when one is taken away.  Adds
+ * guards of those who remain, so that of two officers taken away at once one stays; ret is borrowed
+ * by them. ESIGN_E_DUAL_REQUIRED, reason "last-officers".  Source: requirements 5.10. */
 enum { REGISTER_LAST_ROLES = 2, REGISTER_LAST_PERSONS = 2 };
 struct register_last {
     struct register_remaining {
@@ -88,6 +90,11 @@ struct register_last {
 enum esign_rc register_keep_officers(struct site *s, const json_t *leaver,
                                      struct register_last *ret, struct store_change *change,
                                      struct fault *f) MUST_CHECK;
+
+/* Somebody with the role who can act must be there besides the requester and the subject (signer
+ * ids), or nobody could approve.  ESIGN_E_DUAL_REQUIRED, reason "last-officers". */
+enum esign_rc register_check_second(struct site *s, const char *role, const char *requester,
+                                    const char *subject, struct fault *f) MUST_CHECK;
 
 /* Policy, block list, meanings, plans and statement of the policy directory, checked; version 1 of
  * each.  rets: owned by the caller.  ESIGN_E_POLICY with the member at fault. */
@@ -116,6 +123,13 @@ bool register_secret_is(const json_t *secret, const struct secret *receipt,
 
 /* ESIGN_E_AUTH_FAILED: tells how halves are typed and nothing of the signer. */
 enum esign_rc register_secret_wrong(struct fault *f);
+
+/* Enter a refusal of somebody who comes with a one-time secret; *f stays as it is.  signer: NULL if
+ * the code is unknown, which is not written then; proved: the halves were right, so that it was the
+ * signer.  Returns f->rc, or why the entry can't be written. */
+enum esign_rc register_secret_refused(struct site *s, const struct register_origin *origin,
+                                      const char *action, const json_t *signer, bool proved,
+                                      struct fault *f) MUST_CHECK;
 
 /* Whether a secret may still be used; for those who have proved it.  ESIGN_E_CRED_STATE: "expired",
  * "used"; ESIGN_E_CONFLICT: "using".  Source: 21 CFR 11.300(c). */

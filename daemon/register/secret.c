@@ -1,4 +1,5 @@
 /* One-time secrets: made for two officers, proved by the signer. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -57,6 +58,33 @@ enum esign_rc register_secret_wrong(struct fault *f)
     return fault_set(f, ESIGN_E_AUTH_FAILED,
                      "the code or the one-time secret is wrong; the order of the halves matters: "
                      "first the one of the officer who asked, then that of the one who approved");
+}
+
+enum esign_rc register_secret_refused(struct site *s, const struct register_origin *origin,
+                                      const char *action, const json_t *signer, bool proved,
+                                      struct fault *f)
+{
+    char object[80];
+    struct store_change change = {0};
+    struct store_receipt receipt;
+    struct fault refused = *f;
+    struct audit_act act = {.action = action,
+                            .object = object,
+                            .result = refused.rc,
+                            .result_reason = refused.reason,
+                            .application = origin->application,
+                            .terminal = origin->terminal};
+
+    (void)snprintf(object, sizeof(object), "signer/%s",
+                   signer ? json_str(signer, "signer_id") : "unknown");
+    if (proved)
+        act.actor = (struct audit_actor){json_str(signer, "signer_id"), json_str(signer, "user_id"),
+                                         "signer", 0};
+    enum esign_rc rc = site_commit(s, &act, &change, register_later(s), &receipt, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    *f = refused;
+    return refused.rc;
 }
 
 enum esign_rc register_check_secret(const json_t *secret, int64_t now_ms, struct fault *f)

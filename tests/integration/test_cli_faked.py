@@ -738,7 +738,7 @@ class Terminal(Faked):
             200, {"signer": {"user_id": "jdoe", "state": "active"}})
         for again, code in ((PASSWORD + "x", 1), (PASSWORD, 0)):
             self.spawn("signer", "activate", "jdoe")
-            for prompt, answer in ((b"accept this statement: ", "yes"), (b"enrolled: ", "R-1"),
+            for prompt, answer in ((b"accept this statement: ", "yes"), (b"who asked: ", "R-1"),
                                    (b"approved: ", "S-2"), (b"New password: ", PASSWORD),
                                    (b"the same again: ", again)):
                 self.read_until(prompt)

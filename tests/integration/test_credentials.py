@@ -1,4 +1,4 @@
-"""The life of a password: rules, change, history, age, forced change, reset by two officers."""
+"""The life of a password: rules, change, history, age, forced change."""
 
 import json
 import os
@@ -109,13 +109,19 @@ class Credentials(unittest.TestCase):
         self.sign(first)
         self.sign(second)
 
-    @req("11.200(a)(2)", "11.300(b)")
+    @req("11.200(a)(2)", "11.300(b)", "A1", "11.10(g)")
     def test_change__of_another_person__refused(self):
-        person = self.esignd.enrol("victim")
-        for actor in (self.esignd.officers[0], self.esignd.officers[1]):
-            body = {"components": actor.components, "password": "chosen by the officer"}
-            self.refused("E_PROTO", self.esignd.post, "/v1/signers/victim/password", body,
-                         field="components.user_id")
+        person, other = self.esignd.enrol("victim"), self.esignd.enrol("plain-person")
+        for actor, code in ((self.esignd.officers[0], "E_DUAL_REQUIRED"),
+                            (self.esignd.officers[1], "E_DUAL_REQUIRED"), (other, "E_AUTHZ")):
+            with self.subTest(actor=actor.user_id):
+                size = len(self.esignd.entries())
+                body = {"components": actor.components, "password": "chosen by the officer"}
+                self.refused(code, self.esignd.post, "/v1/signers/victim/password", body)
+                entry = self.esignd.entries(after=size - 1)[-1]
+                self.assertEqual((entry["action"], entry["object"], entry["result"],
+                                  entry["actor"]["user_id"]),
+                                 ("credential.change", "userid/victim", code, actor.user_id))
         wrong = {"user_id": "victim", "password": "not the password at all"}
         self.refused("E_AUTH_FAILED", self.esignd.post, "/v1/signers/victim/password",
                      {"components": wrong, "password": "chosen by somebody else"})
