@@ -54,10 +54,13 @@ enum esign_rc store_read_row(sqlite3_stmt *st, const char *kind, json_t **ret, i
     return rc;
 }
 
-/* Check a row with its entry, which is read now: in the same snapshot, since r->get still stands on
- * the row. */
-static enum esign_rc check_unknown(struct store_reader *r, struct read_row *row, struct fault *f)
+/* The row on which r->get stands (columns as in readers.c).  Its entry is read now: in the same
+ * snapshot, since r->get still stands on the row. */
+static enum esign_rc get_row(struct store_reader *r, struct read_row *row, json_t **ret,
+                             struct fault *f)
 {
+    row->seq = sqlite3_column_int64(r->get, 0);
+    row->body = store_column(r->get, 1);
     if (sqlite3_bind_int64(r->entry, 1, row->seq))
         return store_fault(r->db, "store: read", f);
     int step = sqlite3_step(r->entry);
@@ -65,26 +68,53 @@ static enum esign_rc check_unknown(struct store_reader *r, struct read_row *row,
         return store_fault(r->db, "store: read", f);
     row->entered = step == SQLITE_ROW;
     row->entry = store_column(r->entry, 0);
+    row->leaf = store_column(r->entry, 1);
     enum esign_rc rc = check_read(row, f);
-    if (!rc)
-        store_known_put(&r->known, row->kind, row->id, row->seq, row->leaf, row->body);
-    return rc;
+    return rc ? rc : json_parse_object(row->body, ret, f);
 }
 
-/* The row on which r->get stands (columns as in readers.c). */
-static enum esign_rc get_row(struct store_reader *r, const char *kind, const char *id, json_t **ret,
-                             int64_t *ret_seq, struct fault *f)
+static bool is_name(const char *kind, const char *id)
 {
-    struct read_row row = {.kind = kind,
-                           .id = id,
-                           .seq = sqlite3_column_int64(r->get, 0),
-                           .body = store_column(r->get, 1),
-                           .leaf = store_column(r->get, 2)};
-    enum esign_rc rc = ESIGN_OK;
-    if (!store_known_is(&r->known, kind, id, row.seq, row.leaf, row.body))
-        rc = check_unknown(r, &row, f);
-    if (!rc)
-        rc = json_parse_object(row.body, ret, f);
+    return store_is_kind(kind) && text_is_id(id, STORE_ID_MAX);
+}
+
+static enum esign_rc no_row(const char *kind, const char *id, struct fault *f)
+{
+    return fault_set(f, ESIGN_E_NOT_FOUND, "there is no %.32s/%.64s", kind, id);
+}
+
+/* A row from disk, checked.  newest: what the trail told before the disk is read. */
+static enum esign_rc read_row(struct store *s, int64_t newest, struct read_row *row, json_t **ret,
+                              struct fault *f)
+{
+    CLEANUP(store_reader_give_p) struct store_reader *r = NULL;
+    enum esign_rc rc = store_reader_take(s->readers, STORE_READ_SHORT, &r, f);
+    if (rc)
+        return rc;
+    if (store_bind_text(r->get, 1, row->kind) || store_bind_text(r->get, 2, row->id))
+        return store_fault(r->db, "store: read", f);
+    switch (sqlite3_step(r->get)) {
+    case SQLITE_ROW:
+        if (sqlite3_column_int64(r->get, 0) < newest)
+            return store_row_is_old(row->kind, row->id, f);
+        return get_row(r, row, ret, f);
+    case SQLITE_DONE:
+        if (newest >= 0)
+            return store_row_is_old(row->kind, row->id, f);
+        return no_row(row->kind, row->id, f);
+    default:
+        return store_fault(r->db, "store: read", f);
+    }
+}
+
+enum esign_rc store_read(struct store *s, const char *kind, const char *id, json_t **ret,
+                         int64_t *ret_seq, struct fault *f)
+{
+    if (!is_name(kind, id))
+        return no_row(kind, id, f);
+    struct read_row row = {.kind = kind, .id = id};
+    int64_t newest = store_newest_get(s->newest, kind, id); /* before the disk: that only grows */
+    enum esign_rc rc = read_row(s, newest, &row, ret, f);
     if (!rc && ret_seq)
         *ret_seq = row.seq;
     return rc;
@@ -93,27 +123,20 @@ static enum esign_rc get_row(struct store_reader *r, const char *kind, const cha
 enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_t **ret,
                         int64_t *ret_seq, struct fault *f)
 {
-    if (!store_is_kind(kind) || !text_is_id(id, STORE_ID_MAX)) /* then no row has that name */
-        return fault_set(f, ESIGN_E_NOT_FOUND, "there is no %.32s/%.64s", kind, id);
-    int64_t newest = store_newest_get(s->newest, kind, id); /* before the disk: that only grows */
-    CLEANUP(store_reader_give_p) struct store_reader *r = NULL;
-    enum esign_rc rc = store_reader_take(s->readers, STORE_READ_SHORT, &r, f);
-    if (rc)
-        return rc;
-    if (store_bind_text(r->get, 1, kind) || store_bind_text(r->get, 2, id))
-        return store_fault(r->db, "store: read", f);
-    switch (sqlite3_step(r->get)) {
-    case SQLITE_ROW:
-        if (sqlite3_column_int64(r->get, 0) < newest)
-            return store_row_is_old(kind, id, f);
-        return get_row(r, kind, id, ret, ret_seq, f);
-    case SQLITE_DONE:
-        if (newest >= 0)
-            return store_row_is_old(kind, id, f);
-        return fault_set(f, ESIGN_E_NOT_FOUND, "there is no %.32s/%.64s", kind, id);
-    default:
-        return store_fault(r->db, "store: read", f);
+    int64_t seq = is_name(kind, id) ? store_newest_get(s->newest, kind, id) : -1;
+    if (seq < 0) /* no entry tells of it, whatever stands on disk */
+        return no_row(kind, id, f);
+    json_t *body = store_cache_get(s->cache, kind, id, seq);
+    if (!body) {
+        enum esign_rc rc = store_read(s, kind, id, &body, &seq, f);
+        if (rc)
+            return rc;
+        store_cache_put(s->cache, kind, id, seq, body);
     }
+    *ret = body;
+    if (ret_seq)
+        *ret_seq = seq;
+    return ESIGN_OK;
 }
 
 static bool is_member(const char *member)

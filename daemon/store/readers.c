@@ -3,11 +3,7 @@
 #include <pthread.h>
 #include <time.h>
 
-/* store_read_row() wants id, entry_seq, body, bytes, leaf.  Here the id is the caller's, and the
- * entry's bytes are read only where the row is not known. */
-static const char GET_SQL[] = "SELECT row.entry_seq, row.body, entry.leaf "
-                              "FROM row LEFT JOIN entry ON entry.seq = row.entry_seq "
-                              "WHERE row.kind = ?1 AND row.id = ?2";
+static const char GET_SQL[] = "SELECT entry_seq, body FROM row WHERE kind = ?1 AND id = ?2";
 static const char ENTRY_SQL[] = "SELECT bytes, leaf FROM entry WHERE seq = ?1";
 
 struct store_readers {
@@ -23,7 +19,6 @@ static enum esign_rc open_one(struct store_readers *r, const char *path, struct 
 {
     struct store_reader *reader = &r->all[r->idle_count];
     reader->home = r;
-    store_known_init(&reader->known);
     enum esign_rc rc = store_open_reader(path, &reader->db, f);
     if (!rc)
         rc = store_prepare(reader->db, GET_SQL, &reader->get, f);

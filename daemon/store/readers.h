@@ -1,7 +1,6 @@
 /* A few read-only connections, shared by all threads. */
 #pragma once
 
-#include "store/known.h"
 #include "store/sqlite.h"
 
 struct store_readers;
@@ -9,7 +8,6 @@ struct store_readers;
 struct store_reader {
     sqlite3 *db;
     sqlite3_stmt *get, *entry; /* prepared once; see readers.c */
-    struct store_known known;  /* of rows that were read by it */
     struct store_readers *home;
 };
 

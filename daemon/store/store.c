@@ -94,6 +94,8 @@ static enum esign_rc open_parts(struct store *s, const char *path, struct fault 
     if (!rc)
         rc = store_newest_open(&s->newest, f);
     if (!rc)
+        rc = store_cache_open(&s->cache, f);
+    if (!rc)
         rc = store_newest_read(s->newest, db, head.size, f);
     if (!rc)
         rc = store_readers_open(path, READ_WAIT_MS, &s->readers, f);
@@ -133,6 +135,7 @@ void store_close(struct store *s)
      * the writer may do that. */
     store_readers_close(s->readers);
     store_writer_stop(s->writer);
+    store_cache_close(s->cache);
     store_newest_close(s->newest);
     close_p(&s->lock_fd);
     free(s->path);

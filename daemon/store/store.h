@@ -70,15 +70,21 @@ enum esign_rc store_commit(struct store *s, const struct store_change *change,
 /* Every read shares a few connections: ESIGN_E_BUSY if none is free for five seconds.  Lists and
  * leaves leave some of them to single rows and entries, which signing needs. */
 
-/* Read one row.  ret_seq: its generation, may be NULL.  ESIGN_E_NOT_FOUND; ESIGN_E_CRED_STATE
+/* One row as the newest entry tells of it.  It is read and checked once; until this process writes
+ * it again it may be given from memory, so that an edit on disk is not believed but not always
+ * found here either.  ret_seq: its generation, may be NULL.  ESIGN_E_NOT_FOUND; ESIGN_E_CRED_STATE
  * reason "tampered": the row is not the one that its entry tells of, older than the trail tells, or
  * gone.  ret: owned by the caller. */
 enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_t **ret,
                         int64_t *ret_seq, struct fault *f) MUST_CHECK;
 
+/* As store_get, but always read from disk and checked: for verdicts on what is kept. */
+enum esign_rc store_read(struct store *s, const char *kind, const char *id, json_t **ret,
+                         int64_t *ret_seq, struct fault *f) MUST_CHECK;
+
 /* Rows of a kind whose member (a top-level string) equals value; member NULL: all.  In order of id,
  * after the id `after` (NULL: from the first), at most limit.  ret: JSON array of
- * {"id":…,"seq":…,"body":{…}}, owned by the caller.  Tampered as in store_get; rows that are gone
+ * {"id":…,"seq":…,"body":{…}}, owned by the caller.  Tampered as in store_read; rows that are gone
  * are known as long as the kind has few, and from the opening of the store on. */
 enum esign_rc store_list(struct store *s, const char *kind, const char *member, const char *value,
                          const char *after, size_t limit, json_t **ret, struct fault *f) MUST_CHECK;

@@ -1,7 +1,7 @@
 /* What the files of this folder share about an open store. */
 #pragma once
 
-#include "store/entry.h"
+#include "store/cache.h"
 #include "store/readers.h"
 #include "store/writer.h"
 
@@ -14,6 +14,7 @@ struct store {
     void (*observe)(void *ctx, const json_t *entry); /* or NULL */
     void *observe_ctx;
     struct store_newest *newest;
+    struct store_cache *cache;
 };
 
 /* The row on which st stands (columns as in readers.c), checked against its entry.  ret: the body,

@@ -29,7 +29,7 @@ static enum esign_rc verify_facts(struct verify_job *j, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *row = NULL;
     CLEANUP(buf_done) struct buf anchor = buf_new(SITE_CERT_MAX);
-    enum esign_rc rc = store_get(site_store(j->site), "site", "site", &row, NULL, f);
+    enum esign_rc rc = store_read(site_store(j->site), "site", "site", &row, NULL, f);
 
     if (rc == ESIGN_OK)
         rc = site_decode(row, "ca_certificate", &anchor, f);
@@ -54,7 +54,7 @@ static enum esign_rc verify_row(struct verify_job *j, struct fault *f)
     j->audit = "absent";
     if (!id || !text_is_id(id, SITE_ID_MAX - 1))
         return ESIGN_OK;
-    enum esign_rc rc = store_get(site_store(j->site), "signature", id, &j->row, &j->entry_seq, f);
+    enum esign_rc rc = store_read(site_store(j->site), "signature", id, &j->row, &j->entry_seq, f);
     if (rc == ESIGN_E_CRED_STATE || rc == ESIGN_E_AUDIT_UNAVAILABLE) {
         j->audit = "broken";
         return ESIGN_OK;
@@ -129,8 +129,8 @@ static enum esign_rc verify_revoked(const struct verify_job *j, const json_t *si
 {
     CLEANUP(json_decref_p) json_t *revocation = NULL;
     int64_t revoked_seq = -1, entered_ms = 0;
-    enum esign_rc rc = store_get(site_store(j->site), "revocation", json_str(j->row, "signer_id"),
-                                 &revocation, &revoked_seq, f);
+    enum esign_rc rc = store_read(site_store(j->site), "revocation", json_str(j->row, "signer_id"),
+                                  &revocation, &revoked_seq, f);
 
     if (rc == ESIGN_OK)
         *ret = j->entry_seq > revoked_seq;
@@ -153,7 +153,7 @@ static enum esign_rc verify_signer(struct verify_job *j, struct fault *f)
     if (!j->entry)
         return ESIGN_OK;
     enum esign_rc rc =
-        store_get(site_store(j->site), "signer", json_str(j->row, "signer_id"), &signer, NULL, f);
+        store_read(site_store(j->site), "signer", json_str(j->row, "signer_id"), &signer, NULL, f);
     if (rc == ESIGN_OK)
         rc = verify_revoked(j, signer, &revoked, f);
     if (rc == ESIGN_E_NOT_FOUND || rc == ESIGN_E_CRED_STATE ||

@@ -1,5 +1,6 @@
 #include "store_fixture.h"
 
+#include "store/cache.h"
 #include "store/readers.h"
 
 #include <pthread.h>
@@ -154,8 +155,9 @@ static void test_store_get__row_edited__tampered(void **state)
     assert_null(body);
 }
 
-/* What a row's entry told is remembered after the first read; that must not hide an edit. */
-static void test_store_get__edited_after_it_was_read__tampered(void **state)
+/* What was read once is remembered: an edit on disk is found by who asks the disk, and believed by
+ * nobody. */
+static void test_store_get__edited_after_it_was_read__not_believed(void **state)
 {
     REQ("11.10(e)", "design 7");
     struct fixture *x = *state;
@@ -177,10 +179,53 @@ static void test_store_get__edited_after_it_was_read__tampered(void **state)
             assert_int_equal(seq, i);
         }
         fixture_sql(x, edits[i]);
-        assert_int_not_equal(store_get(x->store, "item", id, &none, NULL, &x->fault), ESIGN_OK);
+        assert_int_not_equal(store_read(x->store, "item", id, &none, NULL, &x->fault), ESIGN_OK);
         assert_string_equal(x->fault.reason, "tampered");
         assert_null(none);
+        CLEANUP(json_decref_p) json_t *kept = NULL;
+        assert_int_equal(store_get(x->store, "item", id, &kept, NULL, &x->fault), ESIGN_OK);
+        assert_string_equal(json_str(kept, "value"), "first");
     }
+}
+
+/* A row of the caller is its own: what is done to it doesn't reach the next caller. */
+static void test_store_get__changed_by_its_caller__next_caller_sees_nothing(void **state)
+{
+    REQ("design 7");
+    struct fixture *x = *state;
+    fixture_fill(x, 1);
+    for (int i = 0; i < 3; i++) {
+        CLEANUP(json_decref_p) json_t *body = NULL;
+        assert_int_equal(store_get(x->store, "item", "000", &body, NULL, &x->fault), ESIGN_OK);
+        assert_string_equal(json_str(body, "value"), "first");
+        assert_int_equal(json_object_set_new(body, "value", json_string("mine")), 0);
+    }
+}
+
+/* More rows than are kept, and rows that are too long to be kept, are right all the same. */
+static void test_store_get__more_than_is_kept__right(void **state)
+{
+    REQ("design 7");
+    struct fixture *x = *state;
+    enum { LONG = STORE_CACHE_ROW_MAX + 1, MANY = 8 };
+    char *value = malloc(LONG + 1);
+    assert_non_null(value);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < MANY; i++) {
+            CLEANUP(json_decref_p) json_t *body = NULL;
+            char id[16];
+            int64_t seq = -1;
+            (void)snprintf(id, sizeof id, "%d", i); /* fits */
+            memset(value, 'a' + i, LONG);
+            value[i % 2 ? LONG : LONG / 2] = '\0';
+            if (pass == 0)
+                assert_int_equal(fixture_commit(x, "item", id, value, -1, NULL), ESIGN_OK);
+            assert_int_equal(store_get(x->store, "item", id, &body, &seq, &x->fault), ESIGN_OK);
+            assert_int_equal(seq, i);
+            assert_string_equal(json_str(body, "value"), value);
+        }
+    }
+    free(value);
 }
 
 static void test_store_get__written_after_it_was_read__newest(void **state)
@@ -528,8 +573,10 @@ int main(void)
         CASE(test_store_commit__deadline_passed__not_written),
         CASE(test_store_commit__clock_steps_back__time_does_not),
         CASE(test_store_get__row_edited__tampered),
-        CASE(test_store_get__edited_after_it_was_read__tampered),
+        CASE(test_store_get__edited_after_it_was_read__not_believed),
         CASE(test_store_get__written_after_it_was_read__newest),
+        CASE(test_store_get__changed_by_its_caller__next_caller_sees_nothing),
+        CASE(test_store_get__more_than_is_kept__right),
         CASE(test_store_get__entry_edited__trail_is_tampered),
         CASE(test_store_get__row_put_back__tampered),
         CASE(test_store_get__row_deleted__tampered),
