@@ -10,7 +10,12 @@
 #include "result.h"
 #include "transport.h"
 
-enum { HANDLE_ID_MAX = 200, HANDLE_OK_FROM = 200, HANDLE_OK_TO = 299 };
+enum {
+    HANDLE_ID_MAX = 200,
+    HANDLE_OK_FROM = 200,
+    HANDLE_OK_TO = 299,
+    HANDLE_KEY_MAX = 128 /* the daemon's limit; the library may put something behind a key */
+};
 
 struct esign {
     struct transport *transport;
@@ -83,24 +88,44 @@ static bool handle_path_usable(const char *path)
     return true;
 }
 
+static bool handle_key_usable(const char *key)
+{
+    const char *at = key;
+
+    while (*at >= ' ' && *at <= '~')
+        at++;
+    return !*at && at > key && at - key <= HANDLE_KEY_MAX;
+}
+
+static enum esign_rc handle_call(struct esign *handle, const struct transport_request *request,
+                                 struct esign_result **ret, struct esign_error *error)
+{
+    error_clear(error);
+    if (!handle_path_usable(request->path))
+        return error_set(error, ESIGN_E_PROTO, "",
+                         "the path is not usable: it begins with /v1/ and "
+                         "is percent-encoded");
+    if (request->key && !handle_key_usable(request->key))
+        return error_set(error, ESIGN_E_PROTO, "",
+                         "an Idempotency-Key has 1 to %d printable ASCII characters",
+                         ESIGN_KEY_MAX);
+    if (request->body.len > ESIGN_REQUEST_MAX)
+        return error_set(error, ESIGN_E_TOO_LARGE, "request", "a request has at most %d bytes",
+                         ESIGN_REQUEST_MAX);
+    return handle_exchange(handle, request, ret, error);
+}
+
 enum esign_rc esign_call(struct esign *handle, const char *method, const char *path,
                          const char *body, size_t body_len, struct esign_result **ret,
                          struct esign_error *error)
 {
-    struct transport_request request = {.path = path, .body = bytes_of(body, body_len)};
+    const struct transport_request request = {
+        .path = path, .post = strcmp(method, "POST") == 0, .body = bytes_of(body, body_len)};
 
     error_clear(error);
-    request.post = strcmp(method, "POST") == 0;
     if (!request.post && (strcmp(method, "GET") != 0 || body_len > 0))
         return error_set(error, ESIGN_E_PROTO, "", "the method is GET without a body, or POST");
-    if (!handle_path_usable(path))
-        return error_set(error, ESIGN_E_PROTO, "",
-                         "the path is not usable: it begins with /v1/ and "
-                         "is percent-encoded");
-    if (body_len > ESIGN_REQUEST_MAX)
-        return error_set(error, ESIGN_E_TOO_LARGE, "request", "a request has at most %d bytes",
-                         ESIGN_REQUEST_MAX);
-    return handle_exchange(handle, &request, ret, error);
+    return handle_call(handle, &request, ret, error);
 }
 
 enum esign_rc handle_get(struct esign *handle, const char *path, struct esign_result **ret,
@@ -109,17 +134,27 @@ enum esign_rc handle_get(struct esign *handle, const char *path, struct esign_re
     return esign_call(handle, "GET", path, NULL, 0, ret, error);
 }
 
+enum esign_rc handle_post_keyed(struct esign *handle, const struct handle_post *post,
+                                struct esign_result **ret, struct esign_error *error)
+{
+    const struct transport_request request = {
+        .path = post->path, .post = true, .body = buf_bytes(post->body), .key = post->key};
+
+    error_clear(error);
+    enum esign_rc rc = buf_ok(post->body)
+                           ? handle_call(handle, &request, ret, error)
+                           : error_set(error, ESIGN_E_TOO_LARGE, "request",
+                                       "a request has at most %d bytes", ESIGN_REQUEST_MAX);
+    buf_done(post->body);
+    return rc;
+}
+
 enum esign_rc handle_post(struct esign *handle, const char *path, struct buf *body,
                           struct esign_result **ret, struct esign_error *error)
 {
-    error_clear(error);
-    enum esign_rc rc =
-        buf_ok(body)
-            ? esign_call(handle, "POST", path, (const char *)body->data, body->len, ret, error)
-            : error_set(error, ESIGN_E_TOO_LARGE, "request", "a request has at most %d bytes",
-                        ESIGN_REQUEST_MAX);
-    buf_done(body);
-    return rc;
+    const struct handle_post post = {.path = path, .body = body};
+
+    return handle_post_keyed(handle, &post, ret, error);
 }
 
 enum esign_rc handle_path(const char *prefix, const char *id, const char *suffix, char *ret,

@@ -15,6 +15,16 @@ enum esign_rc handle_get(struct esign *handle, const char *path, struct esign_re
 enum esign_rc handle_post(struct esign *handle, const char *path, struct buf *body,
                           struct esign_result **ret, struct esign_error *error) ESIGN_MUST_CHECK;
 
+/* The same under an Idempotency-Key: as in struct esign_request, with what the library put behind
+ * it; NULL: none.  ESIGN_E_PROTO: it can't be a key. */
+struct handle_post {
+    const char *path, *key;
+    struct buf *body; /* wiped */
+};
+enum esign_rc handle_post_keyed(struct esign *handle, const struct handle_post *post,
+                                struct esign_result **ret,
+                                struct esign_error *error) ESIGN_MUST_CHECK;
+
 /* "prefix" id "suffix" into ret (HANDLE_PATH_MAX bytes).  ESIGN_E_PROTO: id is missing or is no
  * identifier, field names the parameter. */
 enum esign_rc handle_path(const char *prefix, const char *id, const char *suffix, char *ret,

@@ -1,10 +1,12 @@
+#include <stdio.h>
+
 #include "base/cleanup.h"
 #include "body.h"
 #include "error.h"
 #include "handle.h"
 
 /* Bodies that carry components have a limit in the daemon; the rest of a request is small. */
-enum { SIGNATURE_INLINE_MAX = 40 * 1024 };
+enum { SIGNATURE_INLINE_MAX = 40 * 1024, SIGNATURE_KEY_MAX = 256 };
 
 DEFINE_CLEANUP(struct esign_result *, esign_result_free)
 
@@ -13,8 +15,14 @@ static enum esign_rc signature_by_ticket(struct esign *handle, const struct esig
                                          struct esign_result **ret, struct esign_error *error)
 {
     CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
-    enum esign_rc rc = esign_ticket_create(handle, request, &ticket, error);
+    char key[SIGNATURE_KEY_MAX];
+    struct esign_request first = *request;
 
+    if (request->idempotency_key) { /* these are two requests, and a key stands for one */
+        (void)snprintf(key, sizeof(key), "%s:ticket", request->idempotency_key);
+        first.idempotency_key = key; /* one that was cut is too long for the daemon, too */
+    }
+    enum esign_rc rc = esign_ticket_create(handle, &first, &ticket, error);
     if (rc != ESIGN_OK)
         return rc;
     const struct esign_authorisation authorisation = {
@@ -22,6 +30,7 @@ static enum esign_rc signature_by_ticket(struct esign *handle, const struct esig
         .nonce = esign_result_string(ticket, "nonce"),
         .presented_hash = esign_result_string(ticket, "record.hash"),
         .components = *components,
+        .idempotency_key = request->idempotency_key,
     };
     return esign_ticket_authorise(handle, &authorisation, ret, error);
 }
@@ -37,7 +46,8 @@ enum esign_rc esign_sign(struct esign *handle, const struct esign_request *reque
     body_components(&body, components);
     body_request(&body, request);
     body_close(&body);
-    return handle_post(handle, "/v1/signatures", &body, ret, error);
+    const struct handle_post post = {"/v1/signatures", request->idempotency_key, &body};
+    return handle_post_keyed(handle, &post, ret, error);
 }
 
 static enum esign_rc signature_get(struct esign *handle, const char *signature, const char *part,

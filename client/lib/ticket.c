@@ -16,7 +16,8 @@ enum esign_rc esign_ticket_create(struct esign *handle, const struct esign_reque
     body_open(&body, NULL);
     body_request(&body, request);
     body_close(&body);
-    return handle_post(handle, "/v1/tickets", &body, ret, error);
+    const struct handle_post post = {"/v1/tickets", request->idempotency_key, &body};
+    return handle_post_keyed(handle, &post, ret, error);
 }
 
 enum esign_rc esign_ticket_show(struct esign *handle, const char *ticket, struct esign_result **ret,
@@ -44,7 +45,8 @@ enum esign_rc esign_ticket_authorise(struct esign *handle,
     body_string(&body, "nonce", authorisation->nonce);
     body_string(&body, "presented_hash", authorisation->presented_hash);
     body_close(&body);
-    return handle_post(handle, path, &body, ret, error);
+    const struct handle_post post = {path, authorisation->idempotency_key, &body};
+    return handle_post_keyed(handle, &post, ret, error);
 }
 
 enum esign_rc esign_ticket_decline(struct esign *handle, const char *ticket,

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "error.h"
 
-enum { TRANSPORT_TIMEOUT_MS = 60000, TRANSPORT_URL_MAX = 4096 };
+enum { TRANSPORT_TIMEOUT_MS = 60000, TRANSPORT_URL_MAX = 4096, TRANSPORT_KEY_MAX = 256 };
 
 struct transport {
     pthread_mutex_t lock; /* around the handle: one exchange at a time */
@@ -132,6 +132,30 @@ static enum esign_rc transport_fault(CURLcode code, const struct transport *tran
                      curl_easy_strerror(code));
 }
 
+/* Append to a list of headers; text NULL: nothing. */
+static bool transport_add_header(struct curl_slist **list, const char *text)
+{
+    struct curl_slist *longer = text ? curl_slist_append(*list, text) : *list;
+
+    if (!longer)
+        return false;
+    *list = longer;
+    return true;
+}
+
+static bool transport_set_headers(const struct transport_request *request,
+                                  struct curl_slist **headers)
+{
+    char key[TRANSPORT_KEY_MAX];
+
+    if (!request->post)
+        return transport_add_header(headers, "Expect:");
+    int len = request->key ? snprintf(key, sizeof(key), "Idempotency-Key: %s", request->key) : 0;
+    return len >= 0 && (size_t)len < sizeof(key) && transport_add_header(headers, "Expect:") &&
+           transport_add_header(headers, "Content-Type: application/json") &&
+           transport_add_header(headers, request->key ? key : NULL);
+}
+
 static bool transport_prepare(const struct transport *transport,
                               const struct transport_request *request, struct curl_slist **headers,
                               struct transport_reply *reply)
@@ -139,18 +163,9 @@ static bool transport_prepare(const struct transport *transport,
     CURL *curl = transport->curl;
     char url[TRANSPORT_URL_MAX];
     int len = snprintf(url, sizeof(url), "http://esignd%s", request->path);
-    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
 
-    if (!list)
-        return false;
-    *headers = list;
-    if (request->post) {
-        list = curl_slist_append(list, "Content-Type: application/json");
-        if (!list)
-            return false;
-    }
     long own = request->post ? 1L : 0L; /* see transport_exchange() in the header */
-    bool ok = len > 0 && (size_t)len < sizeof(url) &&
+    bool ok = len > 0 && (size_t)len < sizeof(url) && transport_set_headers(request, headers) &&
               curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *headers) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)transport->timeout_ms) == CURLE_OK &&

@@ -16,6 +16,7 @@ struct transport_request {
     const char *path;  /* "/v1/…" */
     bool post;         /* else GET */
     struct bytes body; /* borrowed */
+    const char *key;   /* Idempotency-Key of a POST, usable in a header; or NULL */
 };
 
 struct transport_reply {

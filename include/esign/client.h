@@ -11,7 +11,7 @@
  * Failures of the connection itself:
  *   ESIGN_E_BUSY        reason "unreachable": nothing accepts connections at the socket
  *   ESIGN_E_DEADLINE    reason "no_answer": no reply in time; what became of the request is not
- *                       known, so ask for the ticket's state before anything is repeated
+ *                       known: repeat it under its idempotency_key, or look at the ticket first
  *   ESIGN_E_PEER_DENIED reason "closed": the daemon closed without a reply, as it does with callers
  *                       that are not registered
  *   ESIGN_E_PROTO       reason "reply": the reply was not understood

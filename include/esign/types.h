@@ -38,6 +38,8 @@ struct esign_record {
     uint64_t length;    /* bytes of the record that has this digest */
 };
 
+#define ESIGN_KEY_MAX 120
+
 /* What shall be signed, with which meaning, by whom.  Source: 21 CFR 11.50(a). */
 struct esign_request {
     struct esign_record record;
@@ -47,6 +49,10 @@ struct esign_request {
     const char *signer; /* user id of the only person who may sign this */
     const char *reason;
     const char *comment;
+    /* 1 to ESIGN_KEY_MAX printable ASCII characters that name this request among all of the caller:
+     * as long as the daemon keeps it (24 h) the same request with the same key gets the first
+     * answer, and no second ticket or signature is made.  NULL: each request is a new one. */
+    const char *idempotency_key;
 };
 
 /* The signer's decision on a ticket that was shown. */
@@ -55,6 +61,7 @@ struct esign_authorisation {
     const char *nonce;          /* "nonce" of the ticket as it was shown; required */
     const char *presented_hash; /* "record.hash" of what the signer saw; required */
     struct esign_components components;
+    const char *idempotency_key; /* as in struct esign_request */
 };
 
 /* Which part of a list. */
