@@ -2,60 +2,162 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unictype.h>
 #include <unistr.h>
 #include <uniwidth.h>
 
 enum { SHOW_CELL_MAX = 1024, SHOW_PATH_MAX = 128, SHOW_GAP = 2 };
+enum { SHOW_MARKS_MAX = 8, SHOW_COLUMNS_MAX = 100, SHOW_COLUMNS_MIN = 40 };
 
-/* Whether a character may do something to a terminal besides being seen. */
-static bool show_unsafe(ucs4_t c)
+/* Reading a text character by character. */
+struct show_reader {
+    const uint8_t *at;
+    size_t len;
+    bool lines;     /* newlines are kept */
+    ucs4_t before;  /* the last character that was shown; 0: none on this line */
+    unsigned marks; /* combining ones since the last that was none */
+};
+
+static struct show_reader show_reader_of(const char *text, bool lines)
 {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
-           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff ||
-           c == 0xfffd;
+    return (struct show_reader){(const uint8_t *)text, strlen(text), lines, 0, 0};
 }
 
-/* The next character of text and its length; '?' for what is not shown. */
-static size_t show_next(const uint8_t *text, size_t len, bool lines, ucs4_t *ret)
+/* Whether a character does something to a terminal, reorders what stands beside it, or can't be
+ * seen.  Source: UTS 55 section 3; UAX 44, Default_Ignorable_Code_Point. */
+static bool show_unsafe(const struct show_reader *r, ucs4_t c)
+{
+    /* joiners belong to the spelling of words in other scripts than Latin, Greek and Cyrillic */
+    if ((c == 0x200c || c == 0x200d) && r->before >= 0x600)
+        return !uc_is_general_category_withtable(r->before,
+                                                 UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M);
+    return c == 0xfffd || uc_is_property_default_ignorable_code_point(c) ||
+           uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Cc | UC_CATEGORY_MASK_Cf |
+                                                   UC_CATEGORY_MASK_Zl | UC_CATEGORY_MASK_Zp |
+                                                   UC_CATEGORY_MASK_Co | UC_CATEGORY_MASK_Cs);
+}
+
+/* A mark without a letter, or one of a heap, that would be drawn over other text. */
+static bool show_stray_mark(struct show_reader *r, ucs4_t c)
+{
+    if (!uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Mn | UC_CATEGORY_MASK_Me)) {
+        r->marks = 0;
+        return false;
+    }
+    return r->before == 0 || r->before == ' ' || ++r->marks > SHOW_MARKS_MAX;
+}
+
+/* The next character and its length; '?' for what is not shown.  0: the end. */
+static size_t show_next(struct show_reader *r, ucs4_t *ret)
 {
     ucs4_t c = 0;
-    int step = u8_mbtouc(&c, text, len);
+    int step = r->len > 0 ? u8_mbtouc(&c, r->at, r->len) : 0;
 
-    *ret = show_unsafe(c) && !(lines && c == '\n') ? '?' : c;
-    return step > 0 ? (size_t)step : 1;
+    if (step <= 0)
+        return 0;
+    if (r->lines && c == '\n')
+        r->before = 0;
+    else
+        r->before = c = show_unsafe(r, c) || show_stray_mark(r, c) ? '?' : c;
+    r->at += step;
+    r->len -= (size_t)step;
+    *ret = c;
+    return (size_t)step;
+}
+
+static size_t show_columns_of(ucs4_t c)
+{
+    int columns = uc_width(c, "UTF-8");
+
+    return columns > 0 ? (size_t)columns : 0;
+}
+
+/* Write the character that show_next() just passed. */
+static void show_put(FILE *out, const struct show_reader *r, ucs4_t c, size_t step)
+{
+    if (c == '?')
+        (void)fputc('?', out); /* a failing stdout is found once, at the end of main() */
+    else
+        (void)fwrite(r->at - step, 1, step, out);
 }
 
 void show_text(FILE *out, const char *text, bool lines)
 {
-    const uint8_t *at = (const uint8_t *)text;
-    size_t len = strlen(text);
+    struct show_reader r = show_reader_of(text, lines);
+    ucs4_t c = 0;
 
-    while (len > 0) {
-        ucs4_t c = 0;
-        size_t step = show_next(at, len, lines, &c);
-        if (c == '?')
-            (void)fputc('?', out); /* a failing stdout is found once, at the end of main() */
-        else
-            (void)fwrite(at, 1, step, out);
-        at += step;
-        len -= step;
-    }
+    for (size_t step = show_next(&r, &c); step > 0; step = show_next(&r, &c))
+        show_put(out, &r, c, step);
 }
 
 size_t show_width(const char *text)
 {
-    const uint8_t *at = (const uint8_t *)text;
-    size_t len = strlen(text), width = 0;
+    struct show_reader r = show_reader_of(text, false);
+    size_t width = 0;
+    ucs4_t c = 0;
 
-    while (len > 0) {
-        ucs4_t c = 0;
-        size_t step = show_next(at, len, false, &c);
-        int columns = uc_width(c, "UTF-8");
-        width += columns > 0 ? (size_t)columns : 0;
-        at += step;
-        len -= step;
-    }
+    while (show_next(&r, &c) > 0)
+        width += show_columns_of(c);
     return width;
+}
+
+bool show_is_plain(const char *text)
+{
+    struct show_reader r = show_reader_of(text, false);
+    ucs4_t c = 0;
+
+    for (size_t step = show_next(&r, &c); step > 0; step = show_next(&r, &c))
+        if (c == '?' && (step != 1 || r.at[-1] != '?'))
+            return false;
+    return true;
+}
+
+/* The columns up to the next space. */
+static size_t show_word_width(struct show_reader r)
+{
+    size_t width = 0;
+    ucs4_t c = 0;
+
+    while (show_next(&r, &c) > 0 && c != ' ')
+        width += show_columns_of(c);
+    return width;
+}
+
+static void show_break(FILE *out, size_t indent)
+{
+    (void)fprintf(out, "\n%*s", (int)indent, "");
+}
+
+/* How many columns show_wrapped() fills. */
+static size_t show_columns(FILE *out)
+{
+    struct winsize size = {0};
+
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0 ||
+        size.ws_col > SHOW_COLUMNS_MAX)
+        return SHOW_COLUMNS_MAX;
+    return size.ws_col < SHOW_COLUMNS_MIN ? SHOW_COLUMNS_MIN : size.ws_col;
+}
+
+void show_wrapped(FILE *out, const char *text, size_t indent)
+{
+    struct show_reader r = show_reader_of(text, false);
+    size_t columns = show_columns(out), room = columns > indent ? columns - indent - 1 : 1;
+    size_t used = 0;
+    ucs4_t c = 0;
+
+    for (size_t step = show_next(&r, &c); step > 0; step = show_next(&r, &c)) {
+        size_t width = show_columns_of(c), word = c == ' ' ? show_word_width(r) : 0;
+        if (word <= room && used + width + word > room) {
+            show_break(out, indent);
+            used = 0;
+            if (c == ' ')
+                continue;
+        }
+        show_put(out, &r, c, step);
+        used += width;
+    }
 }
 
 static void show_padded(FILE *out, const char *text, size_t width)

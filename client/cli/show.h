@@ -11,12 +11,21 @@ struct show_column {
     const char *path; /* of the member; several, separated by '|': the first that is there */
 };
 
-/* Write text with control characters, bidirectional overrides and broken UTF-8 replaced by '?'.
- * lines: newlines are kept. */
+/* Write text with '?' for control characters, bidirectional overrides, characters that can't be
+ * seen, heaps of combining marks and broken UTF-8.  lines: newlines are kept.
+ * Source: UTS 55 section 3. */
 void show_text(FILE *out, const char *text, bool lines);
 
 /* How many columns of a terminal show_text() takes. */
 size_t show_width(const char *text);
+
+/* Whether show_text() shows all of a line as it is. */
+bool show_is_plain(const char *text);
+
+/* Write a line as show_text(), broken between words where the terminal ends (at most 100 columns),
+ * each further line after indent spaces: no text from outside begins a line of its own.  indent:
+ * also where the first line begins. */
+void show_wrapped(FILE *out, const char *text, size_t indent);
 
 /* One "label  value" line for each member that is there. */
 void show_members(FILE *out, const struct esign_result *result, const struct show_column *rows,
