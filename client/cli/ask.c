@@ -45,8 +45,9 @@ static void ask_restore(const struct ask_terminal *t)
         ask_write(t->fd, "\n");
 }
 
-static enum esign_rc ask_open(const char *prompt, bool quiet, struct ask_terminal *ret,
-                              struct fault *f)
+/* instead: what serves where there is no terminal. */
+static enum esign_rc ask_open(const char *prompt, bool quiet, const char *instead,
+                              struct ask_terminal *ret, struct fault *f)
 {
     sigset_t set;
 
@@ -55,7 +56,8 @@ static enum esign_rc ask_open(const char *prompt, bool quiet, struct ask_termina
     if (ret->fd < 0 || tcgetattr(ret->fd, &ret->saved) != 0) {
         close_p(&ret->fd);
         return fault_set(f, ESIGN_E_POLICY,
-                         "there is no terminal to ask on; give --password-fd N or run it on one");
+                         "there is no terminal to ask on (%.60s); give %.60s or run it on one",
+                         prompt, instead);
     }
     (void)sigemptyset(&set); /* these five cannot fail with valid arguments */
     (void)sigaddset(&set, SIGINT);
@@ -83,22 +85,29 @@ static void ask_close(struct ask_terminal *t)
     close_p(&t->fd);
 }
 
-/* Deliver a signal as if nothing had been asked; go on if the program survives it (SIGTSTP). */
-static void ask_deliver(const struct ask_terminal *t)
+/* Deliver a signal as if nothing had been asked; go on if the program survives it (SIGTSTP).
+ * Whether it is held back by the caller (hold.h): it waits again, and the prompt is over. */
+static bool ask_deliver(const struct ask_terminal *t)
 {
     struct signalfd_siginfo info;
     sigset_t blocked;
 
     if (read(t->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
-        return;
+        return false;
+    int number = (int)info.ssi_signo;
+    (void)raise(number); /* pending until the mask is restored */
+    if (sigismember(&t->before, number) == 1)
+        return true;
     ask_restore(t);
-    (void)raise((int)info.ssi_signo);                     /* pending until the mask is restored */
     (void)sigprocmask(SIG_SETMASK, &t->before, &blocked); /* it ends or stops the program here */
     (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
     ask_prompt(t);
+    return false;
 }
 
-/* Read up to the end of the line; -1: too long, or the terminal is gone. */
+enum { ASK_GONE = -1, ASK_INTERRUPTED = -2 };
+
+/* Read up to the end of the line; ASK_GONE: too long, or the terminal is gone; ASK_INTERRUPTED. */
 static ssize_t ask_read(const struct ask_terminal *t, char *ret, size_t size)
 {
     size_t len = 0;
@@ -109,10 +118,11 @@ static ssize_t ask_read(const struct ask_terminal *t, char *ret, size_t size)
         if (poll(fds, 2, -1) < 0) {
             if (errno == EINTR)
                 continue;
-            return -1;
+            return ASK_GONE;
         }
         if (fds[1].revents) {
-            ask_deliver(t);
+            if (ask_deliver(t))
+                return ASK_INTERRUPTED;
             len = 0;
             continue;
         }
@@ -120,19 +130,24 @@ static ssize_t ask_read(const struct ask_terminal *t, char *ret, size_t size)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return -1;
+            return ASK_GONE;
         if (got == 0 || ret[len] == '\n')
             return (ssize_t)len;
         if (++len == size)
-            return -1;
+            return ASK_GONE;
     }
+}
+
+static enum esign_rc ask_interrupted(struct fault *f)
+{
+    return fault_reason(f, ESIGN_E_CONFLICT, "interrupted", "interrupted before an answer");
 }
 
 static enum esign_rc ask_terminal_secret(const char *prompt, struct secret **ret, struct fault *f)
 {
     struct ask_terminal terminal;
     char line[SECRET_MAX + 1];
-    enum esign_rc rc = ask_open(prompt, true, &terminal, f);
+    enum esign_rc rc = ask_open(prompt, true, "--password-fd N", &terminal, f);
 
     if (rc != ESIGN_OK)
         return rc;
@@ -140,6 +155,8 @@ static enum esign_rc ask_terminal_secret(const char *prompt, struct secret **ret
     ask_close(&terminal);
     struct secret *secret = len > 0 ? secret_new(bytes_of(line, (size_t)len)) : NULL;
     secret_wipe(line, sizeof(line));
+    if (len == ASK_INTERRUPTED)
+        return ask_interrupted(f);
     if (len == 0)
         return fault_set(f, ESIGN_E_PROTO, "nothing was entered");
     if (!secret)
@@ -148,10 +165,24 @@ static enum esign_rc ask_terminal_secret(const char *prompt, struct secret **ret
     return ESIGN_OK;
 }
 
+/* Wait until fd has something; false: a signal that is held back (hold.h) came first. */
+static bool ask_wait(int fd)
+{
+    sigset_t held;
+
+    if (sigprocmask(SIG_SETMASK, NULL, &held) != 0)
+        return true;
+    CLEANUP(close_p) int signal_fd = signalfd(-1, &held, SFD_CLOEXEC);
+    struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+    while (poll(fds, 2, -1) < 0 && errno == EINTR)
+        continue;
+    return fds[0].revents || !fds[1].revents;
+}
+
 static enum esign_rc ask_fd_secret(int fd, const char *prompt, struct secret **ret, struct fault *f)
 {
     CLEANUP(secret_free_p) struct secret *secret = NULL;
-    enum esign_rc rc = secret_read_fd(fd, &secret, f);
+    enum esign_rc rc = ask_wait(fd) ? secret_read_fd(fd, &secret, f) : ask_interrupted(f);
 
     if (rc != ESIGN_OK)
         return rc;
@@ -179,17 +210,20 @@ enum esign_rc ask_secret(const struct ask *ask, const char *prompt, bool twice, 
     return ESIGN_OK;
 }
 
-enum esign_rc ask_line(const char *prompt, char *ret, struct fault *f)
+enum esign_rc ask_line(const char *prompt, const char *instead, char *ret, struct fault *f)
 {
     struct ask_terminal terminal;
-    enum esign_rc rc = ask_open(prompt, false, &terminal, f);
+    enum esign_rc rc = ask_open(prompt, false, instead, &terminal, f);
 
     if (rc != ESIGN_OK)
         return rc;
     ssize_t len = ask_read(&terminal, ret, ASK_LINE_MAX - 1);
     ask_close(&terminal);
+    if (len == ASK_INTERRUPTED)
+        return ask_interrupted(f);
     if (len <= 0)
-        return fault_set(f, ESIGN_E_PROTO, "nothing was entered");
+        return fault_set(f, ESIGN_E_PROTO,
+                         len == 0 ? "nothing was entered" : "the line is too long");
     ret[len] = '\0';
     return ESIGN_OK;
 }

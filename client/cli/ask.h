@@ -12,11 +12,13 @@ struct ask {
  * terminal it is asked for two times and must be the same.  Blocks until it is entered; signals
  * that end or stop the program put the terminal back first.  ret: owned by the caller.
  * ESIGN_E_PROTO: nothing was entered, or not the same; ESIGN_E_TOO_LARGE; ESIGN_E_POLICY: there is
- * no terminal. */
+ * no terminal; ESIGN_E_CONFLICT, reason "interrupted": a signal came that is held back (hold.h). */
 enum esign_rc ask_secret(const struct ask *ask, const char *prompt, bool twice, struct secret **ret,
                          struct fault *f) MUST_CHECK;
 
-enum { ASK_LINE_MAX = 256 };
+enum { ASK_LINE_MAX = 512 };
 
-/* One line with echo, always from the terminal.  ret: ASK_LINE_MAX bytes.  As ask_secret. */
-enum esign_rc ask_line(const char *prompt, char *ret, struct fault *f) MUST_CHECK;
+/* One line with echo, always from the terminal.  instead: the option that serves where there is
+ * none, for the message.  ret: ASK_LINE_MAX bytes.  As ask_secret. */
+enum esign_rc ask_line(const char *prompt, const char *instead, char *ret,
+                       struct fault *f) MUST_CHECK;

@@ -221,7 +221,7 @@ enum cli_exit cli_user(const struct cli *cli, char *ret)
 
     if (!as && cli->ask.fd >= 0)
         return cli_usage("--password-fd needs --as USER_ID");
-    if (!as && ask_line("User id", ret, &f) != ESIGN_OK)
+    if (!as && ask_line("User id", "--as USER_ID", ret, &f) != ESIGN_OK)
         return cli_fault(cli, &f);
     if (as && !text_is_id(as, CLI_USER_MAX))
         return cli_usage("\"%s\" is no user id", as);

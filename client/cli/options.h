@@ -44,6 +44,7 @@ enum cli_option {
     OPTION_LIMIT,
     OPTION_AFTER,
     OPTION_HEALTH,
+    OPTION_ALL,
     OPTION_COUNT
 };
 

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "cli/authorise.h"
 #include "cli/commands.h"
-
-DEFINE_CLEANUP(struct secret *, secret_free)
+#include "cli/hold.h"
+#include "cli/present.h"
 
 void sign_request_done(struct sign_request *request)
 {
@@ -122,86 +123,44 @@ enum cli_exit sign_finish(const struct cli *cli, const struct esign_result *sign
     return rc;
 }
 
-void sign_present(const struct cli *cli, const struct esign_result *ticket)
-{
-    static const struct show_column rows[] = {
-        {"ticket", "ticket"},
-        {"record type", "record.type"},
-        {"record id", "record.id"},
-        {"version", "record.version"},
-        {"media type", "record.media_type"},
-        {"bytes", "record.length"},
-        {"meaning", "meaning.text"},
-        {"plan", "plan"},
-        {"step", "step"},
-        {"reason", "reason"},
-        {"comment", "comment"},
-        {"application", "application"},
-        {"expires", "expires"},
-    };
-    /* with --json the person still must see it, but stdout belongs to the reply */
-    FILE *out = options_has(cli->options, OPTION_JSON) ? stderr : stdout;
-    const char *hash = esign_result_string(ticket, "record.hash");
-
-    show_members(out, ticket, rows, sizeof(rows) / sizeof(rows[0]));
-    (void)fprintf(out, "%-13s%.16s…\n\n", "hash", hash ? hash : "");
-    (void)fflush(out); /* before the prompt appears on the terminal */
-}
-
-enum cli_exit sign_authorise(struct cli *cli, const struct esign_result *ticket,
-                             struct esign_result **ret)
-{
-    char user[ASK_LINE_MAX], prompt[ASK_LINE_MAX + 32];
-    struct fault f = {0};
-    enum cli_exit rc = cli_user(cli, user);
-
-    if (rc != CLI_DONE)
-        return rc;
-    CLEANUP(secret_free_p) struct secret *password = NULL;
-    (void)snprintf(prompt, sizeof(prompt), "Password of %s", user);
-    if (ask_secret(&cli->ask, prompt, false, &password, &f) != ESIGN_OK)
-        return cli_fault(cli, &f);
-    struct bytes bytes = secret_bytes(password);
-    const struct esign_authorisation authorisation = {
-        .ticket = esign_result_string(ticket, "ticket"),
-        .nonce = esign_result_string(ticket, "nonce"),
-        .presented_hash = esign_result_string(ticket, "record.hash"),
-        .components = {user, (const char *)bytes.data, bytes.len},
-    };
-    return cli_outcome(cli, esign_ticket_authorise(cli->daemon, &authorisation, ret, cli->error));
-}
-
 /* An application with the right entry_app: one request. */
 static enum cli_exit sign_as_application(struct cli *cli, const struct esign_request *request,
                                          struct esign_result **ret)
 {
-    char user[ASK_LINE_MAX], prompt[ASK_LINE_MAX + 32];
-    struct fault f = {0};
-    enum cli_exit rc = cli_user(cli, user);
+    CLEANUP(person_done) struct person person = {0};
+    enum cli_exit rc = person_ask(cli, &person);
 
     if (rc != CLI_DONE)
         return rc;
-    CLEANUP(secret_free_p) struct secret *password = NULL;
-    (void)snprintf(prompt, sizeof(prompt), "Password of %s", user);
-    if (ask_secret(&cli->ask, prompt, false, &password, &f) != ESIGN_OK)
-        return cli_fault(cli, &f);
-    struct bytes bytes = secret_bytes(password);
-    const struct esign_components components = {user, (const char *)bytes.data, bytes.len};
+    const struct esign_components components = person_components(&person);
     return cli_outcome(cli, esign_sign(cli->daemon, request, &components, ret, cli->error));
 }
 
-/* A terminal: a ticket, which its signer authorises at once. */
-static enum cli_exit sign_as_terminal(struct cli *cli, const struct esign_request *request,
+/* A terminal: a ticket for the person who is there, who authorises it at once.  Nothing stays open
+ * behind a signing that was given up, by a signal neither. */
+static enum cli_exit sign_as_terminal(struct cli *cli, struct esign_request *request,
                                       struct esign_result **ret)
 {
-    CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
-    enum cli_exit rc =
-        cli_outcome(cli, esign_ticket_create(cli->daemon, request, &ticket, cli->error));
+    CLEANUP(person_done) struct person person = {0};
+    enum cli_exit rc = person_ask_id(cli, &person);
 
     if (rc != CLI_DONE)
         return rc;
-    sign_present(cli, ticket);
-    return sign_authorise(cli, ticket, ret);
+    request->signer = person.user_id;
+    CLEANUP(hold_done) struct hold hold;
+    hold_begin(&hold);
+    CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
+    rc = cli_outcome(cli, esign_ticket_create(cli->daemon, request, &ticket, cli->error));
+    if (rc != CLI_DONE)
+        return rc;
+    rc = present_check(cli, ticket);
+    if (rc == CLI_DONE) {
+        present_ticket(cli, ticket);
+        rc = authorise_ticket(cli, ticket, &person, ret);
+    }
+    if (rc != CLI_DONE)
+        authorise_give_up(cli, ticket);
+    return rc;
 }
 
 enum cli_exit command_sign(struct cli *cli)

@@ -27,11 +27,3 @@ enum cli_exit sign_finish(const struct cli *cli, const struct esign_result *sign
 /* Write the CMS of a signature to path. */
 enum cli_exit sign_write(const struct cli *cli, const struct esign_result *signature,
                          const char *path);
-
-/* Ask for the components and authorise a ticket that was shown (or just made by the same person).
- * ret: the signature, owned by the caller. */
-enum cli_exit sign_authorise(struct cli *cli, const struct esign_result *ticket,
-                             struct esign_result **ret);
-
-/* Show what a ticket asks the signer for. */
-void sign_present(const struct cli *cli, const struct esign_result *ticket);

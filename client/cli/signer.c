@@ -117,7 +117,7 @@ static enum cli_exit signer_statement(struct cli *cli, json_t *body)
 {
     CLEANUP(esign_result_free_p) struct esign_result *list = NULL;
     const char *accept = cli_option(cli, OPTION_ACCEPT), *colon = accept ? strchr(accept, ':') : "";
-    char path[64], answer[ASK_LINE_MAX];
+    char path[64], answer[ASK_LINE_MAX], option[80];
     uint64_t version = 0;
     struct fault f = {0};
 
@@ -151,7 +151,11 @@ static enum cli_exit signer_statement(struct cli *cli, json_t *body)
     }
     show_text(stderr, text, true);
     (void)fputs("\n\n", stderr);
-    if (ask_line("Type yes to accept this statement", answer, &f) != ESIGN_OK)
+    (void)snprintf(option, sizeof(option), "--accept %.40s:%lld", code, (long long)newest);
+    if (cli->ask.fd >= 0) /* no person types: who gave the secrets must have read it before */
+        return cli_usage("the signer must accept the statement above; if that is done, give %s",
+                         option);
+    if (ask_line("Type yes to accept this statement", option, answer, &f) != ESIGN_OK)
         return cli_fault(cli, &f);
     if (strcmp(answer, "yes") != 0) {
         (void)fault_set(&f, ESIGN_E_CONFLICT, "the statement was not accepted; nothing was done");

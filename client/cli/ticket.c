@@ -2,10 +2,10 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "cli/authorise.h"
 #include "cli/commands.h"
+#include "cli/present.h"
 #include "cli/sign.h"
-
-DEFINE_CLEANUP(struct secret *, secret_free)
 
 enum cli_exit command_tickets(struct cli *cli)
 {
@@ -15,13 +15,18 @@ enum cli_exit command_tickets(struct cli *cli)
         {"VERSION", "record.version"},  {"MEANING", "meaning.code"},
         {"SIGNER", "signer"},           {"APPLICATION", "application"},
         {"EXPIRES", "expires"}};
-    char path[CLI_PATH_MAX];
+    char path[CLI_PATH_MAX] = "";
     const char *as = cli_option(cli, OPTION_AS);
-    enum cli_exit rc = as ? cli_path("/v1/tickets?signer=", as, "", path) : CLI_DONE;
+    bool all = options_has(cli->options, OPTION_ALL);
+    enum cli_exit rc = CLI_DONE;
 
+    if (as)
+        rc = cli_path("/v1/tickets?signer=", as, all ? "" : "&state=ready", path);
+    else
+        (void)snprintf(path, sizeof(path), "/v1/tickets%s", all ? "" : "?state=ready");
     if (rc != CLI_DONE)
         return rc;
-    return cli_list(cli, as ? path : "/v1/tickets", columns, sizeof(columns) / sizeof(columns[0]));
+    return cli_list(cli, path, columns, sizeof(columns) / sizeof(columns[0]));
 }
 
 enum cli_exit command_ticket_show(struct cli *cli)
@@ -70,38 +75,26 @@ static enum cli_exit ticket_compare(const struct cli *cli, const struct esign_re
     return cli_fault(cli, &f);
 }
 
-enum cli_exit command_approve(struct cli *cli)
+/* A ticket that can be decided on, shown to the signer.  ret: owned by the caller. */
+static enum cli_exit ticket_present(struct cli *cli, const char *id, struct esign_result **ret)
 {
-    CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
-    CLEANUP(esign_result_free_p) struct esign_result *signature = NULL;
-    const char *id = cli->operands[0], *file = cli_option(cli, OPTION_RECORD_FILE);
-    const char *out = cli_option(cli, OPTION_OUT);
-    enum cli_exit rc = out ? sign_check_out(cli, out) : CLI_DONE;
+    enum cli_exit rc = cli_outcome(cli, esign_ticket_show(cli->daemon, id, ret, cli->error));
 
     if (rc == CLI_DONE)
-        rc = cli_outcome(cli, esign_ticket_show(cli->daemon, id, &ticket, cli->error));
-    if (rc != CLI_DONE)
-        return rc;
-    const char *state = esign_result_string(ticket, "state");
-    if (!state || strcmp(state, "ready") != 0) {
-        struct fault f = {0};
-        (void)fault_set(&f, ESIGN_E_CONFLICT, "the ticket can't be signed any more: it is %.40s",
-                        state ? state : "unknown");
-        return cli_fault(cli, &f);
-    }
-    sign_present(cli, ticket);
-    if (file)
-        rc = ticket_compare(cli, ticket, file);
+        rc = present_check(cli, *ret);
     if (rc == CLI_DONE)
-        rc = sign_authorise(cli, ticket, &signature);
-    if (rc != CLI_DONE)
-        return rc;
-    if (out)
-        return sign_finish(cli, signature, out);
-    if (cli_print_json(cli, signature))
-        return CLI_DONE;
+        present_ticket(cli, *ret);
+    return rc;
+}
+
+/* Tell about a signature that no file was asked for. */
+static enum cli_exit ticket_signed(const struct cli *cli, const struct esign_result *signature)
+{
     const char *text = esign_result_string(signature, "manifestation");
     const char *name = esign_result_string(signature, "signature");
+
+    if (cli_print_json(cli, signature))
+        return CLI_DONE;
     (void)fputs("signed: ", stdout);
     show_text(stdout, name ? name : "", false);
     (void)putchar('\n');
@@ -110,6 +103,25 @@ enum cli_exit command_approve(struct cli *cli)
     show_text(stdout, name ? name : "", false);
     (void)fputs(" -o FILE\n", stdout);
     return CLI_DONE;
+}
+
+enum cli_exit command_approve(struct cli *cli)
+{
+    CLEANUP(person_done) struct person person = {0};
+    CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
+    CLEANUP(esign_result_free_p) struct esign_result *signature = NULL;
+    const char *file = cli_option(cli, OPTION_RECORD_FILE), *out = cli_option(cli, OPTION_OUT);
+    enum cli_exit rc = out ? sign_check_out(cli, out) : CLI_DONE;
+
+    if (rc == CLI_DONE)
+        rc = ticket_present(cli, cli->operands[0], &ticket);
+    if (rc == CLI_DONE && file)
+        rc = ticket_compare(cli, ticket, file);
+    if (rc == CLI_DONE)
+        rc = authorise_ticket(cli, ticket, &person, &signature);
+    if (rc != CLI_DONE)
+        return rc;
+    return out ? sign_finish(cli, signature, out) : ticket_signed(cli, signature);
 }
 
 /* The new state of a ticket. */
@@ -122,25 +134,39 @@ static enum cli_exit ticket_print(const struct cli *cli, const struct esign_resu
     return CLI_DONE;
 }
 
+/* Why: --reason, or asked on the terminal.  ret: ASK_LINE_MAX bytes for an answer. */
+static enum cli_exit ticket_reason(const struct cli *cli, char *ret, const char **ret_reason)
+{
+    const char *given = cli_option(cli, OPTION_REASON);
+    struct fault f = {0};
+
+    if (!given && cli->ask.fd >= 0)
+        return cli_usage("decline needs --reason with --password-fd");
+    if (!given && ask_line("Reason", "--reason TEXT", ret, &f) != ESIGN_OK)
+        return cli_fault(cli, &f);
+    *ret_reason = given ? given : ret;
+    return CLI_DONE;
+}
+
 enum cli_exit command_decline(struct cli *cli)
 {
+    CLEANUP(person_done) struct person person = {0};
     CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
-    CLEANUP(secret_free_p) struct secret *password = NULL;
-    char user[ASK_LINE_MAX], prompt[ASK_LINE_MAX + 32];
-    struct fault f = {0};
-    enum cli_exit rc = cli_user(cli, user);
+    CLEANUP(esign_result_free_p) struct esign_result *declined = NULL;
+    const char *id = cli->operands[0], *reason = NULL;
+    char answer[ASK_LINE_MAX];
+    enum cli_exit rc = ticket_present(cli, id, &ticket);
 
+    if (rc == CLI_DONE)
+        rc = ticket_reason(cli, answer, &reason);
+    if (rc == CLI_DONE)
+        rc = person_ask(cli, &person);
     if (rc != CLI_DONE)
         return rc;
-    (void)snprintf(prompt, sizeof(prompt), "Password of %s", user);
-    if (ask_secret(&cli->ask, prompt, false, &password, &f) != ESIGN_OK)
-        return cli_fault(cli, &f);
-    struct bytes bytes = secret_bytes(password);
-    const struct esign_components components = {user, (const char *)bytes.data, bytes.len};
-    rc =
-        cli_outcome(cli, esign_ticket_decline(cli->daemon, cli->operands[0], &components,
-                                              cli_option(cli, OPTION_REASON), &ticket, cli->error));
-    return rc == CLI_DONE ? ticket_print(cli, ticket) : rc;
+    const struct esign_components components = person_components(&person);
+    rc = cli_outcome(
+        cli, esign_ticket_decline(cli->daemon, id, &components, reason, &declined, cli->error));
+    return rc == CLI_DONE ? ticket_print(cli, declined) : rc;
 }
 
 enum cli_exit command_cancel(struct cli *cli)

@@ -1,150 +1,16 @@
-"""The command `esign` against a daemon that is faked here: exit codes, messages, secrets."""
+"""The command `esign` against a faked daemon: exit codes, messages, secrets."""
 
 import base64
 import hashlib
-import http.server
 import json
 import os
-import pty
-import select
-import shutil
-import signal
-import socketserver
 import subprocess
-import tempfile
-import termios
 import threading
-import time
-import unittest
 
 import esigntest
+from clitest import ESIGN, Faked, PASSWORD, health_reply, problem, signature_reply, status_reply, \
+    ticket_reply
 from esigntest import req
-
-ESIGN = os.path.join(esigntest.BUILD, "client", "esign")
-PASSWORD = "correct horse battery staple"
-MEANING = {"code": "approved", "version": 1, "text": "I approve this record."}
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers from server.replies: {"METHOD path": (status, object)}; keeps what was asked."""
-
-    protocol_version = "HTTP/1.1"
-
-    def answer(self):
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
-        self.server.asked.append((self.command, self.path, body))
-        reply = self.server.replies.get("%s %s" % (self.command, self.path))
-        if callable(reply):
-            reply = reply()
-        if reply is None:
-            self.close_connection = True
-            return
-        status, content = reply
-        kind = "application/json" if status < 300 else "application/problem+json"
-        if isinstance(content, str):
-            kind, data = "application/jsonl", content.encode()
-        elif isinstance(content, bytes):
-            data = content
-        else:
-            data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if data:
-            self.wfile.write(data)
-
-    do_GET = do_POST = answer
-
-    def address_string(self):
-        return "peer"
-
-    def log_message(self, *_):
-        pass
-
-
-class Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-
-    def __init__(self, path):
-        super().__init__(path, Handler)
-        self.asked, self.replies = [], {}
-
-
-def problem(code, status=403, **members):
-    return status, {"type": "about:blank", "title": "t", "status": status, "code": code,
-                    "retryable": False, **members}
-
-
-def status_reply(kind):
-    return 200, {"version": "0.1.0", "state": "ready", "peer": {"kind": kind, "id": "x"},
-                 "tokens": [{"name": "signers", "role": ["signer"], "state": "ready"}],
-                 "clock": {"state": "synchronised", "error_ms": 3}, "warnings": ["look here"]}
-
-
-def health_reply(**states):
-    """Checks by name: (state, detail); ready unless one has failed."""
-    checks = [{"name": name.replace("_", "-"), "state": state, "detail": detail}
-              for name, (state, detail) in states.items()]
-    return 200, {"live": True, "ready": all(c["state"] != "fail" for c in checks),
-                 "checks": checks}
-
-
-def signature_reply():
-    return {"signature": "G-1", "ticket": "T-1", "state": "signed", "value":
-            base64.b64encode(b"DER of a signature").decode(),
-            "manifestation": "Signed by  Jane Doe\nMeaning    approved"}
-
-
-def ticket_reply(content, **members):
-    return {"ticket": "T-1", "state": "ready", "nonce": "ab" * 16, "meaning": MEANING,
-            "record": {"type": "batch", "id": "B-7", "version": "3", "length": len(content),
-                       "media_type": "text/plain", "hash": hashlib.sha256(content).hexdigest()},
-            "plan": "single", "application": "mes", "expires": "2026-11-22T13:18:07.123Z",
-            **members}
-
-
-class Faked(unittest.TestCase):
-    def setUp(self):
-        self.directory = tempfile.mkdtemp(prefix="esign-cli-")
-        self.addCleanup(shutil.rmtree, self.directory)
-        self.socket = os.path.join(self.directory, "sock")
-        self.server = Server(self.socket)
-        thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        self.addCleanup(self.server.server_close)
-        self.addCleanup(self.server.shutdown)
-        self.record = os.path.join(self.directory, "record.txt")
-        with open(self.record, "wb") as file:
-            file.write(b"the record")
-
-    def file(self, name):
-        return os.path.join(self.directory, name)
-
-    def write(self, name, content):
-        with open(self.file(name), "wb") as file:
-            file.write(content if isinstance(content, bytes) else json.dumps(content).encode())
-        return self.file(name)
-
-    def run_esign(self, *words, passwords=None, environment=None, socket=None):
-        argv = [ESIGN, "--socket", socket or self.socket, *words]
-        kept = ()
-        if passwords is not None:
-            reader, writer = os.pipe()
-            os.write(writer, "".join(p + "\n" for p in passwords).encode())
-            os.close(writer)
-            self.addCleanup(os.close, reader)
-            kept = (reader,)
-            argv += ["--password-fd", str(reader)]
-        return subprocess.run(argv, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              stdin=subprocess.DEVNULL, pass_fds=kept, timeout=60,
-                              start_new_session=True,
-                              env={**os.environ, **(environment or {})})
-
-    def bodies(self, path):
-        return [json.loads(body) for method, asked, body in self.server.asked
-                if method == "POST" and asked == path]
 
 
 class Exits(Faked):
@@ -277,13 +143,24 @@ class Lists(Faked):
 
     @req("design 5")
     def test_list__empty__says_none(self):
-        self.server.replies["GET /v1/tickets?signer=jdoe"] = (200, {"items": []})
-        done = self.run_esign("tickets", "--as", "jdoe")
+        self.server.replies["GET /v1/approvals"] = (200, {"items": []})
+        done = self.run_esign("approvals")
         self.assertEqual((done.returncode, done.stdout), (0, b"none\n"))
+
+    @req("requirements 3.6")
+    def test_tickets__ready_ones__unless_all_are_wanted(self):
+        for words, query in (((), "?state=ready"), (("--all",), ""),
+                             (("--as", "jdoe"), "?signer=jdoe&state=ready"),
+                             (("--as", "jdoe", "--all"), "?signer=jdoe")):
+            with self.subTest(words=words):
+                self.server.replies = {"GET /v1/tickets" + query: (200, {"items": []})}
+                done = self.run_esign("tickets", *words)
+                self.assertEqual((done.returncode, done.stdout), (0, b"none\n"), done.stderr)
 
     @req("design 5")
     def test_list__json_and_limit__the_reply_as_it_came(self):
-        self.server.replies["GET /v1/tickets?limit=1"] = (200, b'{"items": [ {} ],"next":"T-1"}')
+        self.server.replies["GET /v1/tickets?state=ready&limit=1"] = (
+            200, b'{"items": [ {} ],"next":"T-1"}')
         done = self.run_esign("tickets", "--limit", "1", "--json")
         self.assertEqual(done.stdout, b'{"items": [ {} ],"next":"T-1"}\n')
 
@@ -304,136 +181,6 @@ class Lists(Faked):
                 200, {"size": 9, "bad_seq": 4 if code else -1, "checkpoint_size": 9,
                       "result": result, "detail": ""})
             self.assertEqual(self.run_esign("audit", "verify").returncode, code)
-
-
-class Signing(Faked):
-    ARGUMENTS = ("--record", "batch:B-7:3", "--meaning", "approved", "--as", "jdoe")
-
-    @req("11.200(a)(1)", "11.70")
-    def test_sign__application__one_request_and_file(self):
-        self.server.replies["GET /v1/status"] = status_reply("application")
-        self.server.replies["POST /v1/signatures"] = (201, signature_reply())
-        done = self.run_esign("sign", self.record, *self.ARGUMENTS, passwords=[PASSWORD])
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn(b"Signed by  Jane Doe\n", done.stdout)
-        with open(self.record + ".p7s", "rb") as file:
-            self.assertEqual(file.read(), b"DER of a signature")
-        self.assertEqual(self.bodies("/v1/signatures"), [{
-            "components": {"user_id": "jdoe", "password": PASSWORD}, "meaning": "approved",
-            "record": {"type": "batch", "id": "B-7", "version": "3",
-                       "media_type": "application/octet-stream",
-                       "content": base64.b64encode(b"the record").decode()}}])
-
-    @req("11.200(a)(1)", "11.70")
-    def test_sign__terminal__ticket_is_shown_and_authorised(self):
-        self.server.replies["GET /v1/status"] = status_reply("terminal")
-        self.server.replies["POST /v1/tickets"] = (201, ticket_reply(b"the record"))
-        self.server.replies["POST /v1/tickets/T-1/authorise"] = (200, signature_reply())
-        done = self.run_esign("sign", self.record, *self.ARGUMENTS, "-o", self.file("o"),
-                              passwords=[PASSWORD])
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn(b"I approve this record.", done.stdout)
-        self.assertNotIn("components", self.bodies("/v1/tickets")[0])
-        self.assertEqual(self.bodies("/v1/tickets/T-1/authorise"), [{
-            "components": {"user_id": "jdoe", "password": PASSWORD}, "nonce": "ab" * 16,
-            "presented_hash": hashlib.sha256(b"the record").hexdigest()}])
-
-    @req("11.10(d)")
-    def test_sign_and_approve__output_not_writable__nothing_asked(self):
-        self.server.replies["GET /v1/status"] = status_reply("application")
-        self.server.replies["GET /v1/tickets/T-1"] = (200, ticket_reply(b"the record"))
-        for words in (("sign", self.record, *self.ARGUMENTS), ("approve", "T-1", "--as", "jdoe")):
-            for out in (os.path.join(self.directory, "missing", "o"), self.directory):
-                with self.subTest(words=words, out=out):
-                    done = self.run_esign(*words, "-o", out, passwords=[PASSWORD])
-                    self.assertEqual(done.returncode, 1)
-                    self.assertIn(b"can't be written: ", done.stderr)
-                    self.assertIn(b"; nothing was signed. Use -o FILE", done.stderr)
-        self.assertEqual(self.server.asked, [])
-        self.assertEqual(sorted(os.listdir(self.directory)), ["record.txt", "sock"])
-
-    @req("11.10(d)", "11.70")
-    def test_sign__output_lost_meanwhile__told_not_to_sign_again(self):
-        gone = self.file("gone")
-        os.mkdir(gone)
-
-        def sign():
-            os.rmdir(gone)
-            return 201, signature_reply()
-        self.server.replies["GET /v1/status"] = status_reply("application")
-        self.server.replies["POST /v1/signatures"] = sign
-        done = self.run_esign("sign", self.record, *self.ARGUMENTS, "-o",
-                              os.path.join(gone, "o"), passwords=[PASSWORD])
-        self.assertEqual(done.returncode, 1)
-        self.assertRegex(done.stderr, rb"signed: G-1, but .* can't be written: No such file")
-        self.assertIn(b"The signature is valid; do not sign again: "
-                      b"esign signature show G-1 -o FILE\n", done.stderr)
-        self.assertNotIn(b"E_INTERNAL", done.stderr)
-
-    @req("design 5")
-    def test_sign__large_record__password_in_a_small_body_only(self):
-        content = os.urandom(100_000)
-        self.write("large", content)
-        self.server.replies["GET /v1/status"] = status_reply("application")
-        self.server.replies["POST /v1/tickets"] = (201, ticket_reply(content))
-        self.server.replies["POST /v1/tickets/T-1/authorise"] = (200, signature_reply())
-        done = self.run_esign("sign", self.file("large"), *self.ARGUMENTS, passwords=[PASSWORD])
-        self.assertEqual(done.returncode, 0, done.stderr)
-        for _, path, body in self.server.asked:
-            self.assertTrue(len(body) < 65536 or PASSWORD.encode() not in body, path)
-
-    @req("11.70")
-    def test_sign__digest_only__no_bytes_sent(self):
-        self.server.replies["POST /v1/tickets"] = (201, ticket_reply(b"the record"))
-        done = self.run_esign("ticket", "create", self.record, "--record", "batch:B-7:3",
-                              "--meaning", "approved", "--digest-only", "--signer", "jdoe")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        body = self.bodies("/v1/tickets")[0]
-        self.assertEqual(body["signer"], "jdoe")
-        self.assertEqual(body["record"]["sha256"], hashlib.sha256(b"the record").hexdigest())
-        self.assertEqual(body["record"]["length"], 10)
-        self.assertNotIn("content", body["record"])
-
-    @req("11.10(d)")
-    def test_sign__post__sent_once_even_if_the_connection_dies(self):
-        self.server.replies["GET /v1/status"] = status_reply("application")
-        done = self.run_esign("sign", self.record, *self.ARGUMENTS, passwords=[PASSWORD])
-        self.assertEqual(done.returncode, 1)
-        self.assertEqual(len(self.bodies("/v1/signatures")), 1)
-        self.assertFalse(os.path.exists(self.record + ".p7s"))
-
-    @req("11.200(a)(1)")
-    def test_approve__ready__what_was_shown_is_returned(self):
-        self.server.replies["GET /v1/tickets/T-1"] = (200, ticket_reply(b"the record"))
-        self.server.replies["POST /v1/tickets/T-1/authorise"] = (200, signature_reply())
-        done = self.run_esign("approve", "T-1", "--as", "jdoe", "--record-file", self.record,
-                              passwords=[PASSWORD])
-        self.assertEqual(done.returncode, 0, done.stderr)
-        text = done.stdout.decode()
-        for shown in ("B-7", "3", "I approve this record.", "mes",
-                      hashlib.sha256(b"the record").hexdigest()[:16]):
-            self.assertIn(shown, text)
-        self.assertIn("not written to a file: esign signature show G-1 -o FILE\n", text)
-        body = self.bodies("/v1/tickets/T-1/authorise")[0]
-        self.assertEqual(body["nonce"], "ab" * 16)
-
-    @req("11.70")
-    def test_approve__another_record_on_the_screen__nothing_sent(self):
-        self.server.replies["GET /v1/tickets/T-1"] = (200, ticket_reply(b"something else"))
-        done = self.run_esign("approve", "T-1", "--as", "jdoe", "--record-file", self.record,
-                              passwords=[PASSWORD])
-        self.assertEqual(done.returncode, 1)
-        self.assertIn(b"E_RECORD_MISMATCH", done.stderr)
-        self.assertEqual(self.bodies("/v1/tickets/T-1/authorise"), [])
-
-    @req("requirements 3.6")
-    def test_approve__not_ready__password_not_asked(self):
-        self.server.replies["GET /v1/tickets/T-1"] = (
-            200, ticket_reply(b"the record", state="signed"))
-        done = self.run_esign("approve", "T-1", "--as", "jdoe")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn(b"E_CONFLICT", done.stderr)
-        self.assertIn(b"signed", done.stderr)
 
 
 class Verifying(Faked):
@@ -512,6 +259,16 @@ class Officers(Faked):
         self.assertEqual(self.bodies("/v1/signers/jdoe/activate"), [{
             "receipt": "R-1", "secret": "S-2", "password": PASSWORD,
             "accept_statement": {"code": "accountability", "version": 1}}])
+
+    @req("11.10(j)")
+    def test_activate__descriptor_without_accept__statement_and_option_told(self):
+        self.server.replies["GET /v1/statements"] = (200, {"items": [
+            {"code": "accountability", "version": 2, "text": "I am accountable."}]})
+        done = self.run_esign("signer", "activate", "jdoe", passwords=["R-1", "S-2", PASSWORD])
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"I am accountable.\n", done.stderr)
+        self.assertIn(b"give --accept accountability:2\n", done.stderr)
+        self.assertEqual(self.bodies("/v1/signers/jdoe/activate"), [])
 
     @req("requirements 5.10")
     def test_init__officers__a_password_each(self):
@@ -659,103 +416,6 @@ class Secrets(Faked):
         done = self.run_esign("approve", "T-1", "--as", "jdoe", passwords=[])
         self.assertEqual(done.returncode, 1)
         self.assertEqual(self.bodies("/v1/tickets/T-1/authorise"), [])
-
-
-class Terminal(Faked):
-    """Prompts on a pseudo-terminal."""
-
-    def spawn(self, *words):
-        self.screen = b""
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.execv(ESIGN, [ESIGN, "--socket", self.socket, *words])
-        self.addCleanup(os.close, self.terminal)
-
-    def read_until(self, text, bound_s=30.0):
-        until = time.monotonic() + bound_s
-        while text not in self.screen:
-            if time.monotonic() > until:
-                self.fail("not on the screen: %r in %r" % (text, self.screen))
-            ready, _, _ = select.select([self.terminal], [], [], 0.1)
-            if ready:
-                try:
-                    self.screen += os.read(self.terminal, 4096)
-                except OSError:
-                    break
-        self.assertIn(text, self.screen)
-
-    def end(self):
-        """Read the rest; the status of the process."""
-        while True:
-            try:
-                data = os.read(self.terminal, 4096)
-            except OSError:
-                break
-            if not data:
-                break
-            self.screen += data
-        return os.waitpid(self.pid, 0)[1]
-
-    def approve(self):
-        self.server.replies["GET /v1/tickets/T-1"] = (200, ticket_reply(b"the record"))
-        self.server.replies["POST /v1/tickets/T-1/authorise"] = (200, signature_reply())
-        self.spawn("approve", "T-1", "--as", "jdoe")
-        self.read_until(b"Password of jdoe: ")
-
-    @req("11.300")
-    def test_prompt__typed__not_echoed_and_sent(self):
-        self.approve()
-        os.write(self.terminal, PASSWORD.encode() + b"\n")
-        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 0)
-        self.assertNotIn(PASSWORD.encode(), self.screen)
-        self.assertEqual(self.bodies("/v1/tickets/T-1/authorise")[0]["components"]["password"],
-                         PASSWORD)
-
-    @req("11.300")
-    def test_prompt__interrupted__echo_is_back_and_nothing_sent(self):
-        self.approve()
-        self.assertFalse(termios.tcgetattr(self.terminal)[3] & termios.ECHO)
-        os.write(self.terminal, b"half a pass")
-        os.kill(self.pid, signal.SIGINT)
-        status = os.waitpid(self.pid, 0)[1]
-        self.assertTrue(os.WIFSIGNALED(status))
-        self.assertEqual(os.WTERMSIG(status), signal.SIGINT)
-        self.assertTrue(termios.tcgetattr(self.terminal)[3] & termios.ECHO)
-        self.assertEqual(self.bodies("/v1/tickets/T-1/authorise"), [])
-
-    @req("11.300")
-    def test_prompt__empty__refused(self):
-        self.approve()
-        os.write(self.terminal, b"\n")
-        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 1)
-        self.assertEqual(self.bodies("/v1/tickets/T-1/authorise"), [])
-
-    @req("11.300", "requirements 3.1")
-    def test_activate__typed__statement_shown_and_password_twice(self):
-        self.server.replies["GET /v1/statements"] = (200, {"items": [
-            {"code": "accountability", "version": 1, "text": "I am accountable."}]})
-        self.server.replies["POST /v1/signers/jdoe/activate"] = (
-            200, {"signer": {"user_id": "jdoe", "state": "active"}})
-        for again, code in ((PASSWORD + "x", 1), (PASSWORD, 0)):
-            self.spawn("signer", "activate", "jdoe")
-            for prompt, answer in ((b"accept this statement: ", "yes"), (b"who asked: ", "R-1"),
-                                   (b"approved: ", "S-2"), (b"New password: ", PASSWORD),
-                                   (b"the same again: ", again)):
-                self.read_until(prompt)
-                os.write(self.terminal, answer.encode() + b"\n")
-            self.assertEqual(os.waitstatus_to_exitcode(self.end()), code, self.screen)
-            self.assertIn(b"I am accountable.", self.screen)
-            self.assertEqual(len(self.bodies("/v1/signers/jdoe/activate")), 1 - code)
-
-    @req("11.10(j)")
-    def test_activate__statement_not_accepted__nothing_sent(self):
-        self.server.replies["GET /v1/statements"] = (200, {"items": [
-            {"code": "accountability", "version": 1, "text": "I am accountable."}]})
-        self.spawn("signer", "activate", "jdoe")
-        self.read_until(b"accept this statement: ")
-        os.write(self.terminal, b"no\n")
-        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 1)
-        self.assertEqual(self.bodies("/v1/signers/jdoe/activate"), [])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,76 @@
+#include "cli/authorise.h"
+
+#include <string.h>
+
+#include "cli/hold.h"
+
+/* One call with the components that person holds. */
+static enum esign_rc authorise_call(struct cli *cli, const struct esign_result *ticket,
+                                    const struct person *person, struct esign_result **ret)
+{
+    const struct esign_authorisation authorisation = {
+        .ticket = esign_result_string(ticket, "ticket"),
+        .nonce = esign_result_string(ticket, "nonce"),
+        .presented_hash = esign_result_string(ticket, "record.hash"),
+        .components = person_components(person),
+    };
+
+    return esign_ticket_authorise(cli->daemon, &authorisation, ret, cli->error);
+}
+
+enum cli_exit authorise_ticket(struct cli *cli, const struct esign_result *ticket,
+                               struct person *person, struct esign_result **ret)
+{
+    bool id_is_known = person->user_id[0] != '\0';
+    int tries = cli->ask.fd >= 0 ? 1 : AUTHORISE_TRIES;
+
+    for (;;) {
+        enum cli_exit exit = person_ask(cli, person);
+        if (exit != CLI_DONE)
+            return exit;
+        enum esign_rc rc = authorise_call(cli, ticket, person, ret);
+        if (rc != ESIGN_E_AUTH_FAILED || --tries == 0 || hold_is_ended())
+            return cli_outcome(cli, rc);
+        (void)fputs("esign: user id or password is wrong; enter them again.\n", stderr);
+        if (!id_is_known && !cli_option(cli, OPTION_AS))
+            person_done(person);
+    }
+}
+
+/* Whether the last call may have signed without our knowing. */
+static bool authorise_is_unknown(const struct esign_error *error)
+{
+    const char *reason = esign_error_reason(error);
+
+    return esign_error_code(error) == ESIGN_E_DEADLINE || strcmp(reason, "closed") == 0 ||
+           strcmp(reason, "reply") == 0 || strcmp(reason, "memory") == 0;
+}
+
+/* End the ticket and tell how it stands: text before its id. */
+static const char *authorise_end(struct cli *cli, const char *id)
+{
+    const struct esign_error *error = cli->error;
+    char reason[100];
+
+    if (authorise_is_unknown(error))
+        return "  Whether it was signed is not known: esign ticket show ";
+    if (esign_error_retryable(error))
+        return "  The ticket stays open: esign approve ";
+    (void)snprintf(reason, sizeof(reason), "not signed at the terminal: %.60s",
+                   esign_error_code(error) == ESIGN_OK ? "nobody answered"
+                                                       : esign_error_name(error));
+    if (esign_ticket_cancel(cli->daemon, id, reason, NULL, NULL) == ESIGN_OK)
+        return "  Nothing was signed; cancelled is the ticket ";
+    return "  Nothing was signed: esign ticket show ";
+}
+
+void authorise_give_up(struct cli *cli, const struct esign_result *ticket)
+{
+    const char *id = esign_result_string(ticket, "ticket");
+
+    if (!id)
+        return;
+    (void)fputs(authorise_end(cli, id), stderr);
+    show_text(stderr, id, false);
+    (void)fputc('\n', stderr);
+}
