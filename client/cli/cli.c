@@ -10,22 +10,45 @@ enum { CLI_ID_MAX = 200, CLI_BODY_MAX = 1024 * 1024 };
 
 DEFINE_CLEANUP(struct secret *, secret_free)
 
+#define CLI_HINT_RIGHT                                                                             \
+    "Two officers give rights to applications; `esign application list` shows them, at a "         \
+    "terminal."
+#define CLI_HINT_ROLE "`esign signer list` shows who has this role and can help."
+
 /* What the person can do about an error; the first row that fits. */
 static const struct cli_hint {
     enum esign_rc code;
     const char *reason; /* NULL: any */
     const char *text;
 } cli_hints[] = {
-    {ESIGN_E_BUSY, "unreachable",
+    {ESIGN_E_BUSY, "no_socket",
      "Start it (systemctl start esignd), or name its socket with --socket or $ESIGN_SOCKET."},
-    {ESIGN_E_DEADLINE, NULL, "Look with `esign tickets` before you repeat a signing."},
+    {ESIGN_E_BUSY, "refused",
+     "The administrator looks why it stopped (journalctl -u esignd) and starts it again."},
+    {ESIGN_E_PEER_DENIED, "permission",
+     "The administrator adds this user to the group (usermod -a -G esign USER); log in again."},
+    {ESIGN_E_DEADLINE, "no_answer",
+     "It is there but did not answer: look with `esign ticket show` before you repeat a signing."},
+    {ESIGN_E_DEADLINE, NULL, "Look with `esign ticket show` before you repeat a signing."},
     {ESIGN_E_PEER_DENIED, NULL,
      "An officer registers this user: `esign terminal add` or `esign application add`."},
     {ESIGN_E_AUTH_FAILED, NULL, "Check user id and password. Repeated failures lock the signer."},
     {ESIGN_E_SIGNER_STATE, "locked", "An officer unlocks: `esign signer unlock USER_ID`."},
     {ESIGN_E_CRED_STATE, "must_change", "Change the password: `esign credential change`."},
     {ESIGN_E_CRED_STATE, "expired", "Change the password: `esign credential change`."},
-    {ESIGN_E_AUTHZ, NULL, "`esign application list` shows the rights of applications."},
+    {ESIGN_E_AUTHZ, "entry_app",
+     "The signer enters the password at a terminal: `esign approve TICKET`; or two officers give "
+     "the application this right."},
+    {ESIGN_E_AUTHZ, "digest_only",
+     "Send the record itself; or two officers give the application this right."},
+    {ESIGN_E_AUTHZ, "ticket", CLI_HINT_RIGHT},
+    {ESIGN_E_AUTHZ, "verify", CLI_HINT_RIGHT},
+    {ESIGN_E_AUTHZ, "read", CLI_HINT_RIGHT},
+    {ESIGN_E_AUTHZ, "signer", CLI_HINT_ROLE},
+    {ESIGN_E_AUTHZ, "regadmin", CLI_HINT_ROLE},
+    {ESIGN_E_AUTHZ, "secofficer", CLI_HINT_ROLE},
+    {ESIGN_E_AUTHZ, NULL,
+     "`esign status` shows what you are taken for, `esign ticket show` whose a ticket is."},
     {ESIGN_E_MEANING, NULL, "`esign meaning list` shows what can be used."},
     {ESIGN_E_TERMINAL, NULL, "An officer registers the terminal: `esign terminal add`."},
     {ESIGN_E_DUAL_REQUIRED, NULL, "A second officer runs `esign approvals approve`."},

@@ -4,10 +4,13 @@
 
 enum cli_exit exit_of_error(const struct esign_error *error)
 {
+    static const char *const reasons[] = {"no_socket", "permission",  "refused",
+                                          "full",      "unreachable", "no_answer"};
     const char *reason = esign_error_reason(error);
 
-    if (strcmp(reason, "unreachable") == 0 || strcmp(reason, "no_answer") == 0)
-        return CLI_UNREACHABLE;
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        if (strcmp(reason, reasons[i]) == 0)
+            return CLI_UNREACHABLE;
     return CLI_REFUSED;
 }
 

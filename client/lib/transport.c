@@ -1,6 +1,7 @@
 #include "transport.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,15 +98,44 @@ void transport_set_timeout(struct transport *transport, unsigned timeout_ms)
     (void)pthread_mutex_unlock(&transport->lock);
 }
 
+/* Why the socket could not be connected to; each cause has somebody else to help. */
+static enum esign_rc transport_unconnected(const struct transport *transport,
+                                           struct esign_error *error)
+{
+    long cause = 0;
+
+    (void)curl_easy_getinfo(transport->curl, CURLINFO_OS_ERRNO, &cause); /* 0 if it fails */
+    switch (cause) {
+    case ENOENT:
+    case ENOTDIR:
+        return error_set(error, ESIGN_E_BUSY, "no_socket",
+                         "there is no socket %s: esignd is not running, or has another socket",
+                         transport->path);
+    case EACCES:
+    case EPERM:
+        return error_set(error, ESIGN_E_PEER_DENIED, "permission",
+                         "this user may not open %s: it is not in the socket's group",
+                         transport->path);
+    case ECONNREFUSED:
+        return error_set(error, ESIGN_E_BUSY, "refused",
+                         "nothing listens at %s any more: esignd has stopped", transport->path);
+    case EAGAIN:
+        return error_set(error, ESIGN_E_BUSY, "full", "too many callers wait at %s already",
+                         transport->path);
+    default:
+        return error_set(error, ESIGN_E_BUSY, "unreachable",
+                         "%s can't be connected to (error %ld of the system)", transport->path,
+                         cause);
+    }
+}
+
 /* What libcurl's result means to the caller. */
 static enum esign_rc transport_fault(CURLcode code, const struct transport *transport,
                                      const struct transport_reply *reply, struct esign_error *error)
 {
     switch ((int)code) {
     case CURLE_COULDNT_CONNECT:
-        return error_set(error, ESIGN_E_BUSY, "unreachable",
-                         "nothing answers at %s: is esignd running, and may this user open it?",
-                         transport->path);
+        return transport_unconnected(transport, error);
     case CURLE_OPERATION_TIMEDOUT:
         return error_set(error, ESIGN_E_DEADLINE, "no_answer",
                          "esignd did not answer within %u ms; what became of the request is not "

@@ -9,7 +9,10 @@
  * no password: buffers that carried one are wiped before the call returns.
  *
  * Failures of the connection itself:
- *   ESIGN_E_BUSY        reason "unreachable": nothing accepts connections at the socket
+ *   ESIGN_E_BUSY        reason "no_socket": there is no such socket, the daemon is not running;
+ *                       "refused": nothing listens there any more; "full": too many callers wait
+ *                       already; "unreachable": any other cause
+ *   ESIGN_E_PEER_DENIED reason "permission": this user may not open the socket
  *   ESIGN_E_DEADLINE    reason "no_answer": no reply in time; what became of the request is not
  *                       known: repeat it under its idempotency_key, or look at the ticket first
  *   ESIGN_E_PEER_DENIED reason "closed": the daemon closed without a reply, as it does with callers

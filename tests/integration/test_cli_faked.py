@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import os
+import shutil
+import socket
 import subprocess
 import threading
 
@@ -18,8 +20,52 @@ class Exits(Faked):
     def test_any__no_daemon__exit_3_and_what_to_do(self):
         done = self.run_esign("status", socket=self.file("nothing"))
         self.assertEqual(done.returncode, 3)
-        self.assertIn(b"esign: E_BUSY(unreachable): nothing answers at", done.stderr)
+        self.assertIn(b"esign: E_BUSY(no_socket): there is no socket", done.stderr)
         self.assertIn(b"systemctl start esignd", done.stderr)
+
+    @req("design 5")
+    def test_any__socket_of_a_daemon_that_is_gone__exit_3_and_refused(self):
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.bind(self.file("gone"))
+        done = self.run_esign("status", socket=self.file("gone"))
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(b"esign: E_BUSY(refused): ", done.stderr)
+        self.assertIn(b"journalctl -u esignd", done.stderr)
+
+    @req("design 5")
+    def test_any__socket_of_others__exit_3_and_the_group(self):
+        inner = self.file("closed")
+        os.mkdir(inner)
+        os.chmod(self.directory, 0o755)
+        os.chmod(inner, 0o700)
+        caller = esigntest.Caller(61001, (61001,)) if esigntest.ROOT else esigntest.Caller()
+        if not esigntest.ROOT:
+            os.chmod(inner, 0)
+        shutil.copy(ESIGN, self.file("esign"))
+        done = subprocess.run(
+            caller.argv() + [self.file("esign"), "-s", os.path.join(inner, "sock"), "status"],
+            check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+            env={**os.environ, "LD_LIBRARY_PATH": self.library()})
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(b"esign: E_PEER_DENIED(permission): ", done.stderr)
+        self.assertIn(b"usermod -a -G esign", done.stderr)
+
+    def library(self):
+        """libesign where every user can read it."""
+        for name in os.listdir(os.path.dirname(ESIGN)):
+            if name.startswith("libesign.so"):
+                shutil.copy(os.path.join(os.path.dirname(ESIGN), name), self.file(name))
+        return self.directory
+
+    @req("requirements 0.2", "11.10(d)")
+    def test_any__right_or_role_missing__who_can_help(self):
+        for reason, hint in (("entry_app", b"esign approve TICKET"), ("digest_only", b"itself"),
+                             ("ticket", b"Two officers"), ("read", b"esign application list"),
+                             ("secofficer", b"esign signer list"), ("signer", b"this role"),
+                             ("", b"esign status")):
+            with self.subTest(reason=reason):
+                self.server.replies["GET /v1/meanings"] = problem("E_AUTHZ", reason=reason)
+                self.assertIn(hint, self.run_esign("meaning", "list").stderr)
 
     @req("design 5")
     def test_any__connection_closed__peer_denied(self):

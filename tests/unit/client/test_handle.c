@@ -67,7 +67,7 @@ static void test_esign_call__unusable_request__refused_before_sending(void **sta
     esign_close(handle);
 }
 
-static void test_esign_call__no_daemon__busy_unreachable(void **state)
+static void test_esign_call__no_daemon__busy_no_socket(void **state)
 {
     REQ("design 5");
     struct esign *handle = NULL;
@@ -76,7 +76,7 @@ static void test_esign_call__no_daemon__busy_unreachable(void **state)
     (void)state;
     assert_int_equal(esign_open("/nonexistent/esignd.sock", &handle, error), ESIGN_OK);
     assert_int_equal(esign_status(handle, NULL, error), ESIGN_E_BUSY);
-    assert_string_equal(esign_error_reason(error), "unreachable");
+    assert_string_equal(esign_error_reason(error), "no_socket");
     assert_true(esign_error_retryable(error));
     assert_int_equal(esign_status(handle, NULL, NULL), ESIGN_E_BUSY);
     esign_error_free(error);
@@ -90,7 +90,7 @@ int main(void)
         cmocka_unit_test(test_handle_path__no_id__refused),
         cmocka_unit_test(test_esign_open__long_path__refused),
         cmocka_unit_test(test_esign_call__unusable_request__refused_before_sending),
-        cmocka_unit_test(test_esign_call__no_daemon__busy_unreachable),
+        cmocka_unit_test(test_esign_call__no_daemon__busy_no_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
