@@ -17,8 +17,9 @@
 #include "confine.h"
 #include "listen/listen.h"
 #include "register/register.h"
+#include "reload.h"
 #include "sign/sign.h"
-#include "site/site.h"
+#include "site/loaded.h"
 #include "watchdog.h"
 
 enum {
@@ -35,6 +36,7 @@ struct server {
     struct api_router router;
     int listen_fd;
     struct watchdog watchdog;
+    struct reload reload;
     int64_t checkpoint_size, checkpoint_at_ms;
 };
 
@@ -134,11 +136,18 @@ static enum esign_rc server_enter_start(struct server *s, struct fault *f)
     if (aborted > 0)
         log_warn("intents left open by a stop were closed as aborted count=%zu", aborted);
     CLEANUP(json_decref_p)
-    json_t *new_value = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I}", "version", ESIGN_VERSION, "system_class",
-        config_str(s->config, "system_class"), "system", site_system(s->site), "separation",
-        config_str(s->config, "separation"), "aborted", (json_int_t)aborted);
+    json_t *new_value =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "version", ESIGN_VERSION, "system_class",
+                  config_str(s->config, "system_class"), "system", site_system(s->site),
+                  "separation", config_str(s->config, "separation"), "config",
+                  loaded_get(s->site).hash, "aborted", (json_int_t)aborted);
     return server_enter(s, "service.start", new_value, f);
+}
+
+static enum esign_rc server_note_config(struct server *s, const char *path, struct fault *f)
+{
+    s->reload = (struct reload){.path = path, .config = s->config, .site = s->site};
+    return reload_start(&s->reload, f);
 }
 
 static enum esign_rc server_open(struct server *s, const char *config_path, struct fault *f)
@@ -153,6 +162,8 @@ static enum esign_rc server_open(struct server *s, const char *config_path, stru
         rc = confine_daemon(s->config, config_path, f);
     if (rc == ESIGN_OK)
         rc = site_open(s->config, clock_system(), &s->site, f);
+    if (rc == ESIGN_OK)
+        rc = server_note_config(s, config_path, f);
     if (rc == ESIGN_OK)
         rc = server_enter_start(s, f);
     if (rc == ESIGN_OK)
@@ -195,6 +206,7 @@ static enum esign_rc server_listen(struct server *s, struct fault *f)
     enum esign_rc rc = listen_start(&options, &s->listen, f);
     if (rc == ESIGN_OK)
         site_set_traffic(s->site, server_count, s->listen);
+    s->reload.listen = s->listen;
     if (rc == ESIGN_OK)
         watchdog_start(&s->watchdog, site_clock(s->site), site_store(s->site), s->listen,
                        s->listen_fd);
@@ -220,7 +232,19 @@ static void server_tick(struct server *s)
     s->checkpoint_at_ms = now_ms;
 }
 
-/* Until SIGTERM or SIGINT, which are blocked in all threads and fetched here. */
+/* Source: sd_notify(3), RELOADING=1. */
+static void server_reload(struct server *s)
+{
+    char text[80];
+
+    (void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld",
+                   (long long)clock_mono_ms(site_clock(s->site)) * 1000); /* fits */
+    worker_notify(text);
+    reload_run(&s->reload);
+    worker_notify("READY=1");
+}
+
+/* Until SIGTERM or SIGINT, which are blocked in all threads and fetched here, as is SIGHUP. */
 static void server_loop(struct server *s, const sigset_t *signals)
 {
     int64_t wait_ms = watchdog_wait_ms(&s->watchdog, SERVER_TICK_MS);
@@ -230,6 +254,8 @@ static void server_loop(struct server *s, const sigset_t *signals)
         int got = sigtimedwait(signals, NULL, &tick);
         if (got == SIGTERM || got == SIGINT)
             return;
+        if (got == SIGHUP)
+            server_reload(s);
         watchdog_turn(&s->watchdog);
         server_tick(s);
     }
@@ -258,6 +284,7 @@ static void server_block_signals(sigset_t *ret)
     (void)sigemptyset(ret);
     (void)sigaddset(ret, SIGTERM);
     (void)sigaddset(ret, SIGINT);
+    (void)sigaddset(ret, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, ret, NULL); /* can't fail with SIG_BLOCK */
 }
 

@@ -83,6 +83,9 @@ static void status_show(const struct esign_result *result)
         {"audit entries", "audit.size"},
         {"in checkpoint", "audit.checkpoint_size"},
         {"anchor", "anchor"},
+        {"configuration", "configuration.hash"},
+        {"in force since", "configuration.since"},
+        {"file refused", "configuration.detail"},
         {"you are", "peer.kind"},
         {"registered as", "peer.id"},
     };

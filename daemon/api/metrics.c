@@ -140,6 +140,9 @@ HANDLER(handle_metrics)
     if (w.free_bytes >= 0)
         metrics_put(&reply->text, "store_free_bytes", "gauge",
                     "Free bytes on the file system of the store.", w.free_bytes);
+    metrics_put(&reply->text, "configuration_refused", "gauge",
+                "Whether the configuration file that was read last is not in force.",
+                w.config.refused);
     metrics_certificates(&w, &reply->text);
     return buf_ok(&reply->text) ? ESIGN_OK
                                 : fault_set(f, ESIGN_E_INTERNAL, "no memory for the measurements");

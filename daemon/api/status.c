@@ -4,6 +4,7 @@
 #include "api/handlers.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "site/loaded.h"
 
 enum { STATUS_TOKEN_MS = 1000 };
 
@@ -79,6 +80,16 @@ static json_t *status_peer(const struct api_request *request)
     return json_pack("{s:s, s:s}", "kind", kind, "id", request->peer.id);
 }
 
+static json_t *status_config(struct site *s)
+{
+    const struct loaded loaded = loaded_get(s);
+    char since[CLOCK_TEXT];
+
+    clock_format_utc(loaded.since_ms, since);
+    return json_pack("{s:s, s:s, s:b, s:s}", "hash", loaded.hash, "since", since, "refused",
+                     loaded.refused, "detail", loaded.detail);
+}
+
 HANDLER(handle_status)
 {
     struct site *s = handler_site(request);
@@ -92,7 +103,7 @@ HANDLER(handle_status)
         return rc;
     return handler_reply(
         reply, 200,
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I}, s:s, s:{s:I, s:I}, s:o, s:o, s:o}",
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I}, s:s, s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
                   "version", ESIGN_VERSION, "state", site_ready(s) ? "ready" : "uninitialised",
                   "system_class", config_str(c, "system_class"), "system", site_system(s),
                   "separation", config_str(c, "separation"), "clock", "state",
@@ -100,7 +111,8 @@ HANDLER(handle_status)
                   (json_int_t)error_ms, "anchor", "local", "audit", "size",
                   (json_int_t)store_size(site_store(s)), "checkpoint_size",
                   (json_int_t)(rc == ESIGN_OK ? checkpoint_size : -1), "tokens", status_tokens(s),
-                  "peer", status_peer(request), "warnings", status_warnings(s)),
+                  "configuration", status_config(s), "peer", status_peer(request), "warnings",
+                  status_warnings(s)),
         f);
 }
 

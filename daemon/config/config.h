@@ -4,6 +4,7 @@
 
 #include "base/fault.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ struct config_option {
     const char *choices; /* of a string: allowed words separated by '|', NULL: any */
     const char *unit;    /* "ms", "s", "KiB", "" */
     const char *text;    /* what it does, one sentence */
+    bool reloadable;     /* an integer or boolean that a running esignd takes over (SIGHUP) */
 };
 
 /* The tables, for documents and their checks. */
@@ -35,7 +37,23 @@ extern const size_t config_token_option_count;
 /* Read and check a file.  ESIGN_E_POLICY: f->field names the option and f->detail says what is
  * wrong and on which line.  ret: owned by the caller. */
 enum esign_rc config_load(const char *path, struct config **ret, struct fault *f) MUST_CHECK;
+/* The same for a file that is read again by a confined service, which can't ask for users:
+ * config_is_service() knows none. */
+enum esign_rc config_load_again(const char *path, struct config **ret, struct fault *f) MUST_CHECK;
 void config_free(struct config *c);
+
+/* Every option with its value in force, by name; those of a token as "tokens.NAME.OPTION".  ret:
+ * owned by the caller; NULL: no memory. */
+json_t *config_describe(const struct config *c);
+
+/* What next would change: {"name":{"old":…,"new":…}}, owned by the caller.  ESIGN_E_POLICY (field
+ * "restart", detail names them): options are among them that are not reloadable. */
+enum esign_rc config_compare(const struct config *c, const struct config *next, json_t **ret,
+                             struct fault *f) MUST_CHECK;
+
+/* Put next's values of the reloadable options into force; other threads may read c meanwhile, and
+ * see each option as before or as after. */
+void config_take_over(struct config *c, const struct config *next);
 
 /* Values by name; the name must stand in the table with that type (a wrong one aborts).  Borrowed.
  */

@@ -1,7 +1,5 @@
-#include "config/config.h"
+#include "config/config_internal.h"
 
-#include <assert.h>
-#include <libconfig.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,16 +8,8 @@
 #include "base/cleanup.h"
 #include "base/encode.h"
 
-enum { CONFIG_SERVICES_MAX = CONFIG_TOKENS_MAX + 3 };
-
-struct config {
-    config_t file;
-    uid_t services[CONFIG_SERVICES_MAX]; /* users of the services that exist here */
-    size_t service_count;
-};
-
-static const struct config_option *config_find(const struct config_option *options, size_t count,
-                                               const char *name)
+const struct config_option *config_find(const struct config_option *options, size_t count,
+                                        const char *name)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(options[i].name, name) == 0)
@@ -166,8 +156,7 @@ static enum esign_rc config_check_token(const config_setting_t *token, struct fa
     return ESIGN_OK;
 }
 
-/* The setting of tokens, or NULL. */
-static const config_setting_t *config_tokens(const struct config *c)
+const config_setting_t *config_tokens(const struct config *c)
 {
     return config_lookup(&c->file, "tokens");
 }
@@ -212,6 +201,16 @@ static enum esign_rc config_check(const struct config *c, struct fault *f)
     return config_check_tokens(c, f);
 }
 
+/* What no single row of the table tells.  For a file whose values were kept. */
+static enum esign_rc config_check_sums(const struct config *c, struct fault *f)
+{
+    if (config_int(c, "socket.kept_for_terminals") >= config_int(c, "socket.max_connections"))
+        return fault_field(f, ESIGN_E_POLICY, "socket.kept_for_terminals",
+                           "fewer connections must be kept than there are "
+                           "(socket.max_connections)");
+    return ESIGN_OK;
+}
+
 static void config_add_service(struct config *c, const char *name)
 {
     const struct passwd *user = getpwnam(name);
@@ -243,7 +242,7 @@ bool config_is_service(const struct config *c, uid_t uid)
     return false;
 }
 
-enum esign_rc config_load(const char *path, struct config **ret, struct fault *f)
+enum esign_rc config_load_again(const char *path, struct config **ret, struct fault *f)
 {
     struct config *c = calloc(1, sizeof(*c));
 
@@ -256,13 +255,25 @@ enum esign_rc config_load(const char *path, struct config **ret, struct fault *f
                          config_error_line(&c->file), config_error_text(&c->file));
     else
         rc = config_check(c, f);
+    if (rc == ESIGN_OK) {
+        config_keep_numbers(c);
+        rc = config_check_sums(c, f);
+    }
     if (rc != ESIGN_OK) {
         config_free(c);
         return rc;
     }
-    config_find_services(c);
     *ret = c;
     return ESIGN_OK;
+}
+
+enum esign_rc config_load(const char *path, struct config **ret, struct fault *f)
+{
+    enum esign_rc rc = config_load_again(path, ret, f);
+
+    if (rc == ESIGN_OK)
+        config_find_services(*ret);
+    return rc;
 }
 
 void config_free(struct config *c)
@@ -271,96 +282,4 @@ void config_free(struct config *c)
         return;
     config_destroy(&c->file);
     free(c);
-}
-
-/* The row of an option; a name or type that is not in the table is a defect of the program. */
-static const struct config_option *config_row(const struct config_option *options, size_t count,
-                                              const char *name, enum config_type type)
-{
-    const struct config_option *option = config_find(options, count, name);
-
-    assert(option && option->type == type);
-    return option;
-}
-
-const char *config_str(const struct config *c, const char *name)
-{
-    const struct config_option *option =
-        config_row(config_options, config_option_count, name, CONFIG_STR);
-    const char *value = option->fallback;
-
-    (void)config_lookup_string(&c->file, name, &value); /* absent: the default stays */
-    return value;
-}
-
-/* Defaults of integers are digits: the table is ours. */
-static int64_t config_default_int(const struct config_option *option)
-{
-    int64_t value = 0;
-
-    for (const char *at = option->fallback; *at; at++)
-        value = value * 10 + (*at - '0');
-    return value;
-}
-
-int64_t config_int(const struct config *c, const char *name)
-{
-    const struct config_option *option =
-        config_row(config_options, config_option_count, name, CONFIG_INT);
-    const config_setting_t *setting = config_lookup(&c->file, name);
-
-    return setting ? config_setting_get_int64(setting) : config_default_int(option);
-}
-
-bool config_bool(const struct config *c, const char *name)
-{
-    const struct config_option *option =
-        config_row(config_options, config_option_count, name, CONFIG_BOOL);
-    const config_setting_t *setting = config_lookup(&c->file, name);
-
-    return setting ? config_setting_get_bool(setting) : strcmp(option->fallback, "true") == 0;
-}
-
-size_t config_token_count(const struct config *c)
-{
-    return (size_t)config_setting_length(config_tokens(c));
-}
-
-int config_token_by_name(const struct config *c, const char *token)
-{
-    for (size_t i = 0; i < config_token_count(c); i++)
-        if (strcmp(config_token_str(c, i, "name"), token) == 0)
-            return (int)i;
-    return -1;
-}
-
-const char *config_token_str(const struct config *c, size_t index, const char *name)
-{
-    const struct config_option *option =
-        config_row(config_token_options, config_token_option_count, name, CONFIG_STR);
-    const char *value = option->fallback ? option->fallback : "";
-
-    (void)config_setting_lookup_string(config_setting_get_elem(config_tokens(c), (unsigned)index),
-                                       name, &value); /* absent: the default stays */
-    return value;
-}
-
-int64_t config_token_int(const struct config *c, size_t index, const char *name)
-{
-    const struct config_option *option =
-        config_row(config_token_options, config_token_option_count, name, CONFIG_INT);
-    const config_setting_t *setting =
-        config_setting_get_member(config_setting_get_elem(config_tokens(c), (unsigned)index), name);
-
-    return setting ? config_setting_get_int64(setting) : config_default_int(option);
-}
-
-const char *config_token_environment(const struct config *c, size_t index, size_t line)
-{
-    const config_setting_t *list = config_setting_get_member(
-        config_setting_get_elem(config_tokens(c), (unsigned)index), "environment");
-
-    if (!list || line >= (size_t)config_setting_length(list))
-        return NULL;
-    return config_setting_get_string_elem(list, (int)line);
 }

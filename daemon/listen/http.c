@@ -22,6 +22,7 @@ enum {
 struct http {
     struct http_options options;
     struct MHD_Daemon *daemon;
+    atomic_uint request_deadline_ms;
     atomic_uint_fast64_t requests;
 };
 
@@ -89,7 +90,7 @@ static void *http_on_target(void *ctx, const char *target, struct MHD_Connection
     memcpy(x->target, target, strnlen(target, sizeof(x->target) - 1));
     x->call.target = x->target;
     x->call.received_at_ms = clock_now_ms(clock_system());
-    x->call.deadline_at_ms = http_now() + h->options.request_deadline_ms;
+    x->call.deadline_at_ms = http_now() + atomic_load(&h->request_deadline_ms);
     if (x->row) {
         x->call.peer = x->row->peer;
         (void)table_enter(h->options.table, x->row, TABLE_RECEIVING,
@@ -343,6 +344,7 @@ enum esign_rc http_start(const struct http_options *options, struct http **ret, 
         log_warn("libmicrohttpd is older than 1.0.10; the header guard stands in version=%s",
                  MHD_get_version());
     h->options = *options;
+    atomic_init(&h->request_deadline_ms, options->request_deadline_ms);
     h->daemon = http_start_library(h);
     if (!h->daemon)
         return fault_cause(f, ESIGN_E_INTERNAL, (unsigned long)errno,
@@ -368,4 +370,9 @@ void http_stop(struct http *h)
 uint64_t http_request_count(const struct http *h)
 {
     return atomic_load_explicit(&h->requests, memory_order_relaxed);
+}
+
+void http_change(struct http *h, unsigned request_deadline_ms)
+{
+    atomic_store(&h->request_deadline_ms, request_deadline_ms);
 }

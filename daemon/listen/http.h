@@ -26,3 +26,6 @@ void http_add(struct http *h, struct table_row *row);
 void http_stop(struct http *h);
 
 uint64_t http_request_count(const struct http *h);
+
+/* Another deadline for requests that come from now on.  From any thread. */
+void http_change(struct http *h, unsigned request_deadline_ms);

@@ -137,3 +137,12 @@ struct listen_counts listen_count(struct listen *l)
                                   .requests = http_request_count(l->http),
                                   .connections = table_count(l->table)};
 }
+
+void listen_change(struct listen *l, unsigned kept_for_terminals, unsigned per_caller,
+                   unsigned request_deadline_ms)
+{
+    const struct table_limits limits = {l->options.max_connections, kept_for_terminals, per_caller};
+
+    table_change(l->table, &limits);
+    http_change(l->http, request_deadline_ms);
+}

@@ -59,3 +59,8 @@ enum esign_rc listen_start(const struct listen_options *options, struct listen *
 void listen_stop(struct listen *l, unsigned wait_ms);
 
 struct listen_counts listen_count(struct listen *l);
+
+/* Other limits, for connections and requests that come from now on; as in struct listen_options,
+ * kept_for_terminals below max_connections.  From any thread. */
+void listen_change(struct listen *l, unsigned kept_for_terminals, unsigned per_caller,
+                   unsigned request_deadline_ms);

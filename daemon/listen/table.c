@@ -215,3 +215,11 @@ unsigned table_count(struct table *t)
     table_unlock(t);
     return count;
 }
+
+void table_change(struct table *t, const struct table_limits *limits)
+{
+    assert(limits->max_connections == t->limits.max_connections);
+    table_lock(t);
+    t->limits = *limits;
+    table_unlock(t);
+}

@@ -62,3 +62,6 @@ bool table_wait_empty(struct table *t, int64_t deadline_at_ms);
 void table_cut_all(struct table *t);
 
 unsigned table_count(struct table *t);
+
+/* Other limits, of the same max_connections, for connections that come from now on. */
+void table_change(struct table *t, const struct table_limits *limits);

@@ -81,6 +81,15 @@ static void health_certificate(const char *name, const struct watch_expiry *e,
                    "%lld days left", days);
 }
 
+/* A file that was refused harms nothing that runs, but it is not what its writer thinks. */
+static void health_config(const struct loaded *c, struct health *h)
+{
+    if (c->refused)
+        health_put(h, "configuration", HEALTH_WARN, "the file is not in force: %s", c->detail);
+    else
+        health_put(h, "configuration", HEALTH_OK, "in force: %.12s", c->hash);
+}
+
 void health_judge(const struct watch *w, struct health *ret)
 {
     *ret = (struct health){.ready = true};
@@ -94,6 +103,7 @@ void health_judge(const struct watch *w, struct health *ret)
     health_clock(&w->clock, ret);
     health_disk(w->free_bytes, ret);
     health_audit(&w->audit, ret);
+    health_config(&w->config, ret);
     health_certificate("certificate-ca", &w->ca, HEALTH_FAIL, ret);
     /* one signer's certificate stops one signer, not the service */
     health_certificate("certificate-signer", &w->signer, HEALTH_WARN, ret);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "site/counters.h"
 #include "site/expiry.h"
+#include "site/loaded.h"
 #include "site/turns.h"
 
 typedef void (*site_count)(void *ctx, struct site_traffic *ret);
@@ -25,6 +26,7 @@ struct site {
     atomic_bool ready;
     struct counters counters;
     struct expiry expiry;
+    struct loaded_slot loaded;
     struct turns turns;
     void *count_ctx;
     _Atomic(site_count) count; /* set after count_ctx */
@@ -97,6 +99,7 @@ enum esign_rc site_open(const struct config *config, const struct clock *clock, 
     s->config = config;
     s->clock = clock;
     (void)pthread_mutex_init(&s->expiry.mutex, NULL); /* only fills in a structure */
+    (void)pthread_mutex_init(&s->loaded.mutex, NULL); /* as above */
     turns_init(&s->turns);
     enum esign_rc rc = site_open_parts(s, f);
     if (rc != ESIGN_OK) {
@@ -118,6 +121,7 @@ void site_close(struct site *s)
     audit_close(s->audit);
     store_close(s->store);
     (void)pthread_mutex_destroy(&s->expiry.mutex); /* nobody holds it */
+    (void)pthread_mutex_destroy(&s->loaded.mutex); /* as above */
     turns_done(&s->turns);
     free(s);
 }
@@ -215,6 +219,11 @@ const struct counters *site_counters(const struct site *s)
 struct expiry *site_expiry(struct site *s)
 {
     return &s->expiry;
+}
+
+struct loaded_slot *site_loaded(struct site *s)
+{
+    return &s->loaded;
 }
 
 bool site_ready(struct site *s)

@@ -51,10 +51,12 @@ void site_traffic(struct site *s, struct site_traffic *ret);
 
 struct counters;
 struct expiry;
+struct loaded_slot;
 struct turns;
 struct turns *site_turns(struct site *s);                   /* of requests that may be repeated */
 const struct counters *site_counters(const struct site *s); /* what the trail was told */
 struct expiry *site_expiry(struct site *s);                 /* for expiry.c */
+struct loaded_slot *site_loaded(struct site *s);            /* for loaded.c */
 
 /* Whether esign init has been completed.  Cheap. */
 bool site_ready(struct site *s);

@@ -112,7 +112,8 @@ static void watch_clock(struct site *s, struct watch_clock *c)
 
 void site_measure(struct site *s, int64_t deadline_at_ms, struct watch *ret)
 {
-    *ret = (struct watch){.initialised = site_ready(s), .free_bytes = watch_free_bytes(s)};
+    *ret = (struct watch){
+        .initialised = site_ready(s), .free_bytes = watch_free_bytes(s), .config = loaded_get(s)};
     watch_clock(s, &ret->clock);
     watch_audit(s, &ret->audit);
     if (ret->initialised)

@@ -4,13 +4,14 @@
 
 #include "config/config.h"
 #include "site/counters.h"
+#include "site/loaded.h"
 #include "site/site.h"
 
 enum {
     WATCH_NAME_MAX = 40,
     WATCH_DETAIL_MAX = 256,
     WATCH_ANSWER_MS = 2000, /* for a helper to answer */
-    WATCH_CHECKS_MAX = CONFIG_TOKENS_MAX + 8
+    WATCH_CHECKS_MAX = CONFIG_TOKENS_MAX + 12
 };
 
 /* One process of the service that was asked for an answer. */
@@ -46,6 +47,7 @@ struct watch {
     struct watch_answer answers[CONFIG_TOKENS_MAX + 2]; /* tokens, then hash, document */
     size_t token_count, answer_count;
     struct watch_audit audit;
+    struct loaded config;
     int64_t free_bytes;             /* on the file system of the store; -1: unknown */
     struct watch_expiry ca, signer; /* signer: of the active signers, the one that ends first */
 };

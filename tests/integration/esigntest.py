@@ -333,6 +333,13 @@ class Instance:
 
         wait_for(again, service + " is ready again")
 
+    def reload(self):
+        """Have esignd read its configuration again and wait until it has."""
+        pid, before = self.pid("esignd"), self.status()["esignd"]["reloads"]
+        with _identity:
+            os.kill(pid, signal.SIGHUP)
+        wait_for(lambda: self.status()["esignd"]["reloads"] > before, "the configuration is read")
+
     def kill_worker(self, service, number=signal.SIGKILL):
         """Kill one worker of a helper; returns its pid. The supervisor replaces it."""
         pid = wait_for(lambda: self.workers(service), service + " has a worker")[0]

@@ -64,6 +64,19 @@ def compare(where, options, sample):
             yield "conf/esignd.conf: there is no option %s%s" % (where, name)
 
 
+def reloadable():
+    """Options of both tables whose last column is true."""
+    text = tree.read("daemon/config/schema.c")
+    return {m[0] for m in re.findall(r'\{"([\w.]+)",\s*CONFIG_\w+,.*?\b(true|false)\}', text, re.S)
+            if m[1] == "true"}
+
+
+def man_reloadable():
+    """Options whose entry in the man page has the line that says so."""
+    entries = re.split(r"(?m)^(?=\.It |\.El)", tree.read(MAN))
+    return {re.match(r"\.It Ic (\S+)", e).group(1) for e in entries if "\nReloadable.\n" in e}
+
+
 def man_options():
     """Names in `.It Ic NAME` of the man page, macros removed."""
     return set(re.findall(r"^\.It\s+(?:Ic|Cm|Va|Li)\s+(\S+)", tree.read(MAN), re.M))
@@ -81,6 +94,8 @@ def findings():
     for name, value in module.DEFAULTS.items():
         if options.get(name, ("", None))[1] != value:
             yield "packaging/launch: the default of %s is %s" % (name, options.get(name))
+    for name in reloadable() ^ man_reloadable():
+        yield "%s: whether %s is reloadable" % (MAN, name)
     page = man_options()
     for name in list(options) + list(token_options) + ["environment"]:
         if name not in page and "tokens." + name not in page:

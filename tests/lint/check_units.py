@@ -47,13 +47,20 @@ def exposures(folder):
             yield "%s: %s" % (unit, (done.stdout.decode().strip().splitlines() or ["?"])[-1])
 
 
+def lines_of(name):
+    return tree.read(name).splitlines()
+
+
 def findings():
     for name in tree.files(".service.in", under=(FOLDER,)):
-        lines = tree.read(name).splitlines()
+        lines = lines_of(name)
         for wanted in HARDENING:
             if wanted not in lines:
                 yield "%s: %s is missing" % (name, wanted)
         granted = re.findall(r"^WatchdogSec=(\d+)$", tree.read(name), re.M)
+        if os.path.basename(name) == WATCHED and \
+                "ExecReload=/bin/kill -HUP $MAINPID" not in lines_of(name):
+            yield "%s: it has no ExecReload" % name
         if os.path.basename(name) != WATCHED and granted:
             yield "%s: WatchdogSec, but the program sends nothing" % name
         if os.path.basename(name) == WATCHED and [s for s in granted

@@ -55,7 +55,7 @@ static void test_health_judge__nothing_wrong__all_ok(void **state)
     (void)state;
     health_judge(&w, &health);
     assert_true(health.ready);
-    assert_int_equal(health.count, 9);
+    assert_int_equal(health.count, 10);
     for (size_t i = 0; i < health.count; i++)
         assert_string_equal(health_state_name(health.checks[i].state), "ok");
 }
