@@ -5,9 +5,22 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "register/register_internal.h"
 
 enum { CREDENTIAL_HISTORY = 12 }; /* without a number in the policy */
+
+/* Sites of the first days have none: a list that nobody has approved is not put in its place. */
+static enum esign_rc credential_blocklist(struct site *s, json_t **ret, struct fault *f)
+{
+    enum esign_rc rc = store_get(site_store(s), "blocklist", "blocklist", ret, NULL, f);
+
+    if (rc != ESIGN_E_NOT_FOUND)
+        return rc;
+    log_warn("this site was initialised without a block list; a new password is not compared with "
+             "common words");
+    return ESIGN_OK;
+}
 
 enum esign_rc register_check_password(struct site *s, const struct secret *password,
                                       const char *user_id, struct fault *f)
@@ -20,7 +33,7 @@ enum esign_rc register_check_password(struct site *s, const struct secret *passw
     if (rc == ESIGN_OK)
         rc = store_get(site_store(s), "site", "site", &site_row, NULL, f);
     if (rc == ESIGN_OK)
-        rc = store_get(site_store(s), "blocklist", "blocklist", &blocklist, NULL, f);
+        rc = credential_blocklist(s, &blocklist, f);
     if (rc != ESIGN_OK)
         return rc;
     const struct authn_password_rules rules = {.user_id = user_id,

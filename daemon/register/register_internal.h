@@ -144,7 +144,8 @@ enum esign_rc register_issue_secret(struct site *s, json_t *approval, struct sto
                                     json_t *reply, struct fault *f) MUST_CHECK;
 
 /* Check a new password by the rules in force: policy, block list and names of the site, which
- * init has entered.  Errors of authn_password_check() and store_get().
+ * init has entered; without a block list (a site of an early version) the other rules count, and a
+ * warning is logged.  Errors of authn_password_check() and store_get().
  * Source: 21 CFR 11.300(b). */
 enum esign_rc register_check_password(struct site *s, const struct secret *password,
                                       const char *user_id, struct fault *f) MUST_CHECK;
