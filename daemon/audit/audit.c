@@ -10,13 +10,20 @@ static enum esign_rc read_leaves(void *ctx, int64_t from, int64_t count, struct 
     return store_leaves(ctx, from, count, out, f);
 }
 
+static enum esign_rc grow_leaves(void *ctx, int64_t from, int64_t count, struct buf *out,
+                                 struct fault *f)
+{
+    return store_new_leaves(ctx, from, count, out, f);
+}
+
 enum esign_rc audit_open(struct store *store, const char *origin, struct audit **ret,
                          struct fault *f)
 {
     if (!audit_is_origin(origin))
         return fault_set(f, ESIGN_E_POLICY, "'%.40s' can't name a log", origin);
     struct audit *a = calloc(1, sizeof *a);
-    struct audit_tree *tree = audit_tree_new(&(struct audit_leaves){read_leaves, store});
+    struct audit_tree *tree =
+        audit_tree_new(&(struct audit_leaves){read_leaves, store, grow_leaves});
     if (!a || !tree) {
         free(a);
         audit_tree_free(tree);

@@ -22,6 +22,8 @@ struct audit_tree *audit_tree_new(const struct audit_leaves *leaves)
     if (!t)
         return NULL;
     t->leaves = *leaves;
+    if (!t->leaves.grow)
+        t->leaves.grow = leaves->read;
     for (int i = CACHE_LEVEL; i < AUDIT_LEVELS; i++)
         t->levels[i] = buf_new(LEVEL_MAX);
     return t;
@@ -58,7 +60,7 @@ enum esign_rc audit_tree_grow(struct audit_tree *t, int64_t size, struct fault *
         if (count > GROW_CHUNK)
             count = GROW_CHUNK;
         buf_clear(&leaves);
-        enum esign_rc rc = t->leaves.read(t->leaves.ctx, t->frontier.size, count, &leaves, f);
+        enum esign_rc rc = t->leaves.grow(t->leaves.ctx, t->frontier.size, count, &leaves, f);
         if (rc)
             return rc;
         for (int64_t i = 0; i < count; i++)

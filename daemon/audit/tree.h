@@ -8,6 +8,8 @@
 struct audit_leaves {
     enum esign_rc (*read)(void *ctx, int64_t from, int64_t count, struct buf *out, struct fault *f);
     void *ctx;
+    /* The same for leaves that the tree takes up; NULL: read. */
+    enum esign_rc (*grow)(void *ctx, int64_t from, int64_t count, struct buf *out, struct fault *f);
 };
 
 struct audit_tree;

@@ -11,9 +11,6 @@ enum { CLOCK_BEHIND_MAX_MS = 60000 };
 static const char *const SQL[STORE_STATEMENT_COUNT] = {
     [STORE_BEGIN] = "BEGIN IMMEDIATE",
     [STORE_COMMIT] = "COMMIT",
-    [STORE_SAVEPOINT] = "SAVEPOINT change",
-    [STORE_RELEASE] = "RELEASE change",
-    [STORE_UNDO] = "ROLLBACK TO change",
     [STORE_GUARD] = "SELECT entry_seq FROM row WHERE kind = ?1 AND id = ?2",
     [STORE_PUT_ENTRY] = "INSERT INTO entry(seq, leaf, bytes) VALUES(?1, ?2, ?3)",
     [STORE_PUT_ROW] = ("INSERT INTO row(kind, id, body, entry_seq) VALUES(?1, ?2, ?3, ?4) "
@@ -24,10 +21,14 @@ static const char *const SQL[STORE_STATEMENT_COUNT] = {
 };
 
 enum esign_rc store_group_init(struct store_group *g, const char *path, sqlite3 *db,
-                               const struct clock *clock, struct store_newest *newest,
+                               const struct clock *clock, const struct store_memory *memory,
                                const struct store_head *head, struct fault *f)
 {
-    *g = (struct store_group){.db = db, .clock = clock, .newest = newest, .head = *head};
+    *g = (struct store_group){.db = db,
+                              .clock = clock,
+                              .newest = memory->newest,
+                              .recent = memory->recent,
+                              .head = *head};
     enum esign_rc rc = ESIGN_OK;
     if (asprintf(&g->reserve_path, "%s.reserve", path) < 0) {
         g->reserve_path = NULL; /* undefined after a failure */
@@ -63,32 +64,68 @@ static enum esign_rc run(struct store_group *g, enum store_statement which, stru
     return rc;
 }
 
-static enum esign_rc check_guard(struct store_group *g, const struct store_guard *guard,
-                                 struct fault *f)
+/* What the jobs of this group that went before have written.  -1: not this row. */
+static int64_t written_before(struct store_job *const *jobs, size_t count,
+                              const struct store_guard *guard)
+{
+    while (count-- > 0) {
+        const struct store_change *change = jobs[count]->rc ? NULL : jobs[count]->change;
+        for (size_t i = 0; change && i < change->row_count; i++)
+            if (strcmp(change->rows[i].id, guard->id) == 0 &&
+                strcmp(change->rows[i].kind, guard->kind) == 0)
+                return jobs[count]->receipt.seq;
+    }
+    return -1;
+}
+
+/* The sequence that stands in the file. */
+static enum esign_rc read_seq(struct store_group *g, const struct store_guard *guard, int64_t *ret,
+                              struct fault *f)
 {
     sqlite3_stmt *st = g->statements[STORE_GUARD];
-    int64_t seq = -1;
     if (store_bind_text(st, 1, guard->kind) || store_bind_text(st, 2, guard->id))
         return store_fault(g->db, "guard", f);
     int step = sqlite3_step(st);
-    if (step == SQLITE_ROW)
-        seq = sqlite3_column_int64(st, 0);
+    *ret = step == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
     enum esign_rc rc = ESIGN_OK;
     if (step != SQLITE_ROW && step != SQLITE_DONE)
         rc = store_fault(g->db, "guard", f);
     (void)sqlite3_reset(st); /* repeats the failure of the step */
+    return rc;
+}
+
+/* A row has moved, or somebody has changed the file: only that is told apart by reading it. */
+static enum esign_rc refuse_guard(struct store_group *g, const struct store_guard *guard,
+                                  int64_t newest, struct fault *f)
+{
+    char key[STORE_KEY_SIZE];
+    int64_t seq = -1;
+    enum esign_rc rc = read_seq(g, guard, &seq, f);
     if (rc)
         return rc;
-    if (seq < store_newest_get(g->newest, guard->kind, guard->id))
+    if (seq < newest)
         return store_row_is_old(guard->kind, guard->id, f);
-    if (seq == guard->seq)
-        return ESIGN_OK;
-    char key[STORE_KEY_SIZE];
     store_row_key(guard->kind, guard->id, key);
     rc = fault_field(f, ESIGN_E_CONFLICT, key, "%s has changed since it was read", key);
     if (f)
         (void)snprintf(f->reason, sizeof f->reason, "generation"); /* fits */
     return rc;
+}
+
+/* The guards of jobs[at]; what is in memory decides, since nobody else writes. */
+static enum esign_rc check_guards(struct store_group *g, struct store_job *const *jobs, size_t at,
+                                  struct fault *f)
+{
+    const struct store_change *change = jobs[at]->change;
+    for (size_t i = 0; i < change->guard_count; i++) {
+        const struct store_guard *guard = &change->guards[i];
+        int64_t newest = written_before(jobs, at, guard);
+        if (newest < 0)
+            newest = store_newest_get(g->newest, guard->kind, guard->id);
+        if (guard->seq != newest)
+            return refuse_guard(g, guard, newest, f);
+    }
+    return ESIGN_OK;
 }
 
 static enum esign_rc next_time(const struct store_group *g, const struct store_head *head,
@@ -103,21 +140,15 @@ static enum esign_rc next_time(const struct store_group *g, const struct store_h
     return ESIGN_OK;
 }
 
-static enum esign_rc put_entry(struct store_group *g, const struct store_job *job,
-                               const struct store_stamp *stamp, struct fault *f)
+static enum esign_rc put_entry(struct store_group *g, int64_t seq, struct bytes leaf,
+                               struct bytes bytes, struct fault *f)
 {
-    CLEANUP(buf_done) struct buf bytes = buf_new(STORE_ENTRY_MAX);
-    uint8_t leaf[SHA256_LEN];
-    enum esign_rc rc = store_seal_entry(job->prepared, stamp, &bytes, leaf, f);
-    if (rc)
-        return rc;
     sqlite3_stmt *st = g->statements[STORE_PUT_ENTRY];
-    if (sqlite3_bind_int64(st, 1, stamp->seq) ||
-        store_bind_blob(st, 2, bytes_of(leaf, sizeof leaf)) ||
-        store_bind_blob(st, 3, buf_bytes(&bytes)))
+    if (sqlite3_bind_int64(st, 1, seq) || store_bind_blob(st, 2, leaf) ||
+        store_bind_blob(st, 3, bytes))
         return store_fault(g->db, "entry", f);
-    rc = run(g, STORE_PUT_ENTRY, f);
-    (void)sqlite3_clear_bindings(st); /* they point into this frame; it always succeeds */
+    enum esign_rc rc = run(g, STORE_PUT_ENTRY, f);
+    (void)sqlite3_clear_bindings(st); /* they point into the caller's frame; it always succeeds */
     return rc;
 }
 
@@ -137,24 +168,36 @@ static enum esign_rc put_rows(struct store_group *g, const struct store_job *job
     return ESIGN_OK;
 }
 
-static enum esign_rc put_change(struct store_group *g, struct store_head *head,
-                                struct store_job *job, struct fault *f)
+/* What the entry says of its time. */
+static enum esign_rc stamp_of(const struct store_group *g, const struct store_head *head,
+                              char offset[CLOCK_TEXT], struct store_stamp *ret, struct fault *f)
 {
-    for (size_t i = 0; i < job->change->guard_count; i++) {
-        enum esign_rc rc = check_guard(g, &job->change->guards[i], f);
-        if (rc)
-            return rc;
-    }
-    struct store_stamp stamp = {.seq = head->size};
-    enum esign_rc rc = next_time(g, head, &stamp.time_ms, f);
+    int64_t error_ms;
+    *ret = (struct store_stamp){.seq = head->size, .offset = offset};
+    enum esign_rc rc = next_time(g, head, &ret->time_ms, f);
     if (rc)
         return rc;
+    clock_format_offset(ret->time_ms, offset);
+    ret->synchronised = clock_synchronised(&error_ms);
+    return ESIGN_OK;
+}
+
+/* All that can refuse a change stands before the first write: one that is refused has written
+ * nothing. */
+static enum esign_rc put_change(struct store_group *g, struct store_head *head,
+                                struct store_job *const *jobs, size_t at, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf bytes = buf_new(STORE_ENTRY_MAX);
     char offset[CLOCK_TEXT];
-    int64_t error_ms;
-    clock_format_offset(stamp.time_ms, offset);
-    stamp.offset = offset;
-    stamp.synchronised = clock_synchronised(&error_ms);
-    rc = put_entry(g, job, &stamp, f);
+    struct store_stamp stamp;
+    struct store_job *job = jobs[at];
+    enum esign_rc rc = check_guards(g, jobs, at, f);
+    if (!rc)
+        rc = stamp_of(g, head, offset, &stamp, f);
+    if (!rc)
+        rc = store_seal_entry(job->prepared, &stamp, &bytes, job->leaf, f);
+    if (!rc)
+        rc = put_entry(g, stamp.seq, bytes_of(job->leaf, sizeof job->leaf), buf_bytes(&bytes), f);
     if (!rc)
         rc = put_rows(g, job, stamp.seq, f);
     if (rc)
@@ -174,26 +217,18 @@ static enum esign_rc put_checkpoint(struct store_group *g, const struct store_jo
     return run(g, STORE_PUT_CHECKPOINT, f);
 }
 
-/* One job inside its savepoint.  A refused job has its own rc, is undone and harms no neighbour; an
- * rc returned here means that the database failed, and with it the whole group. */
-static enum esign_rc run_job(struct store_group *g, struct store_head *head, struct store_job *job,
-                             struct fault *f)
+/* A refused job has its own rc and harms no neighbour; an rc returned here means that the database
+ * failed, and with it the whole group. */
+static enum esign_rc run_job(struct store_group *g, struct store_head *head,
+                             struct store_job *const *jobs, size_t at, struct fault *f)
 {
-    const struct store_head before = *head;
-    enum esign_rc rc = run(g, STORE_SAVEPOINT, f);
-    if (rc)
-        return rc;
-    job->rc =
-        job->change ? put_change(g, head, job, &job->fault) : put_checkpoint(g, job, &job->fault);
-    if (job->rc == ESIGN_E_AUDIT_UNAVAILABLE) {
-        *f = job->fault;
-        return job->rc;
-    }
-    if (job->rc) {
-        *head = before;
-        rc = run(g, STORE_UNDO, f);
-    }
-    return rc ? rc : run(g, STORE_RELEASE, f);
+    struct store_job *job = jobs[at];
+    job->rc = job->change ? put_change(g, head, jobs, at, &job->fault)
+                          : put_checkpoint(g, job, &job->fault);
+    if (job->rc != ESIGN_E_AUDIT_UNAVAILABLE)
+        return ESIGN_OK;
+    *f = job->fault;
+    return job->rc;
 }
 
 /* Give every job that was not refused by itself the failure of the transaction. */
@@ -233,6 +268,8 @@ static void tell_newest(struct store_group *g, struct store_job *const *jobs, si
             store_row_key(change->rows[k].kind, change->rows[k].id, key);
             store_newest_put(g->newest, key, jobs[i]->receipt.seq);
         }
+        if (change && !jobs[i]->rc)
+            store_recent_put(g->recent, jobs[i]->receipt.seq, jobs[i]->leaf);
     }
 }
 
@@ -246,7 +283,7 @@ static enum esign_rc run_transaction(struct store_group *g, struct store_job *co
     if (rc)
         return rc;
     for (size_t i = 0; !rc && i < count; i++)
-        rc = run_job(g, &head, jobs[i], f);
+        rc = run_job(g, &head, jobs, i, f);
     if (!rc) {
         rc = run(g, STORE_COMMIT, f);
         g->broken = rc && !commit_failure_is_clean(f->cause);

@@ -1,4 +1,4 @@
-/* One group commit: several changes in one transaction, a savepoint each. */
+/* One group commit: several changes in one transaction. */
 #pragma once
 
 #include "store/writer.h"
@@ -13,14 +13,12 @@ struct store_job {
     enum esign_rc rc;
     struct fault fault;
     struct store_receipt receipt;
+    uint8_t leaf[SHA256_LEN]; /* of the entry that was written */
 };
 
 enum store_statement {
     STORE_BEGIN,
     STORE_COMMIT,
-    STORE_SAVEPOINT,
-    STORE_RELEASE,
-    STORE_UNDO,
     STORE_GUARD,
     STORE_PUT_ENTRY,
     STORE_PUT_ROW,
@@ -33,16 +31,17 @@ struct store_group {
     sqlite3 *db;
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
     const struct clock *clock;
-    struct store_newest *newest; /* borrowed; told of what is on disk */
-    struct store_head head;      /* of what is on disk */
-    char *reserve_path;          /* owned */
-    bool full;   /* the reserve is used up: nothing is written until it is there again */
-    bool broken; /* a commit failed in a way that leaves open what is on disk */
+    struct store_newest *newest; /* borrowed, as the next; told of what is on disk */
+    struct store_recent *recent;
+    struct store_head head; /* of what is on disk */
+    char *reserve_path;     /* owned */
+    bool full;              /* the reserve is used up: nothing is written until it is there again */
+    bool broken;            /* a commit failed in a way that leaves open what is on disk */
 };
 
 /* path: the store's; db: taken over also on failure.  ret: store_group_done. */
 enum esign_rc store_group_init(struct store_group *g, const char *path, sqlite3 *db,
-                               const struct clock *clock, struct store_newest *newest,
+                               const struct clock *clock, const struct store_memory *memory,
                                const struct store_head *head, struct fault *f) MUST_CHECK;
 void store_group_done(struct store_group *g);
 

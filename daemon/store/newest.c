@@ -4,11 +4,12 @@
 #include "store/told.h"
 
 #include <pthread.h>
+#include <sodium.h>
 #include <string.h>
 
 enum { SLOTS_START = 1024, KINDS_MAX = 64 };
 
-/* seq + 1, so that a slot of zeros is free.  64 bits of SHA-256 of the key: if two rows ever had
+/* seq + 1, so that a slot of zeros is free.  A keyed hash of the row's name: if two rows ever had
  * the same, the older one would be refused, never a false one believed. */
 struct slot {
     uint64_t fingerprint;
@@ -22,9 +23,10 @@ struct kind {
 };
 
 struct store_newest {
-    pthread_mutex_t mutex; /* for all that follows */
-    struct slot *slots;    /* open addressing */
-    size_t slot_count;     /* a power of two */
+    uint8_t hash_key[crypto_shorthash_KEYBYTES]; /* names can't be chosen to have one hash */
+    pthread_mutex_t mutex;                       /* for all that follows */
+    struct slot *slots;                          /* open addressing */
+    size_t slot_count;                           /* a power of two */
     size_t used;
     struct kind kinds[KINDS_MAX];
     size_t kind_count;
@@ -41,6 +43,7 @@ enum esign_rc store_newest_open(struct store_newest **ret, struct fault *f)
         return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
     }
     n->slot_count = SLOTS_START;
+    bytes_random(n->hash_key, sizeof n->hash_key);
     (void)pthread_mutex_init(&n->mutex, NULL); /* with default attributes it can't fail */
     *ret = n;
     return ESIGN_OK;
@@ -55,11 +58,11 @@ void store_newest_close(struct store_newest *n)
     free(n);
 }
 
-static uint64_t fingerprint_of(const char *key)
+static uint64_t fingerprint_of(const struct store_newest *n, const char *key)
 {
-    uint8_t hash[SHA256_LEN];
+    uint8_t hash[crypto_shorthash_BYTES];
     uint64_t ret;
-    bytes_sha256(bytes_of_str(key), (struct bytes){0}, hash);
+    (void)crypto_shorthash(hash, (const uint8_t *)key, strlen(key), n->hash_key); /* can't fail */
     memcpy(&ret, hash, sizeof ret);
     return ret;
 }
@@ -121,7 +124,7 @@ enum esign_rc store_newest_reserve(struct store_newest *n, size_t rows, struct f
 
 void store_newest_put(struct store_newest *n, const char *key, int64_t seq)
 {
-    uint64_t fingerprint = fingerprint_of(key);
+    uint64_t fingerprint = fingerprint_of(n, key);
     (void)pthread_mutex_lock(&n->mutex); /* as above */
     struct slot *slot = find_slot(n->slots, n->slot_count, fingerprint);
     if (!slot->next_seq) {
@@ -136,7 +139,7 @@ int64_t store_newest_get(struct store_newest *n, const char *kind, const char *i
 {
     char key[STORE_KEY_SIZE];
     store_row_key(kind, id, key);
-    uint64_t fingerprint = fingerprint_of(key);
+    uint64_t fingerprint = fingerprint_of(n, key);
     (void)pthread_mutex_lock(&n->mutex); /* as above */
     int64_t next_seq = find_slot(n->slots, n->slot_count, fingerprint)->next_seq;
     (void)pthread_mutex_unlock(&n->mutex);

@@ -318,6 +318,15 @@ enum esign_rc store_leaves(struct store *s, int64_t from, int64_t count, struct 
     return ESIGN_OK;
 }
 
+enum esign_rc store_new_leaves(struct store *s, int64_t from, int64_t count, struct buf *out,
+                               struct fault *f)
+{
+    if (!store_recent_get(&s->recent, from, count, out))
+        return store_leaves(s, from, count, out, f);
+    return buf_ok(out) ? ESIGN_OK
+                       : fault_set(f, ESIGN_E_TOO_LARGE, "the leaves do not fit the buffer");
+}
+
 enum esign_rc store_put_checkpoint(struct store *s, int64_t size, const char *note, struct fault *f)
 {
     return store_writer_put_checkpoint(s->writer, size, note, f);

@@ -6,7 +6,7 @@
 enum { BUSY_TIMEOUT_MS = 2000 };
 
 /* Temporary files would stand in /var/tmp, which the sandbox of esignd does not reach: what a
- * savepoint or a sort needs is kept in memory. */
+ * sort needs is kept in memory. */
 static const char WRITER_PRAGMAS[] = "PRAGMA cell_size_check=ON;"
                                      "PRAGMA temp_store=MEMORY;"
                                      "PRAGMA mmap_size=0;"

@@ -101,9 +101,10 @@ static enum esign_rc open_parts(struct store *s, const char *path, struct fault 
         rc = store_readers_open(path, READ_WAIT_MS, &s->readers, f);
     if (!rc)
         rc = check_tail(db, head.size, f);
-    if (!rc)
-        rc = store_writer_start(path, TAKE(db), s->clock, s->newest, &head, &s->writer, f);
-    return rc;
+    if (rc)
+        return rc;
+    const struct store_memory memory = {s->newest, &s->recent};
+    return store_writer_start(path, TAKE(db), s->clock, &memory, &head, &s->writer, f);
 }
 
 enum esign_rc store_open(const char *path, const struct clock *clock, struct store **ret,
@@ -113,6 +114,7 @@ enum esign_rc store_open(const char *path, const struct clock *clock, struct sto
     if (!s)
         return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
     s->lock_fd = -1;
+    store_recent_init(&s->recent);
     s->clock = clock;
     s->path = strdup(path);
     enum esign_rc rc = s->path ? lock_store(path, &s->lock_fd, f)
@@ -136,6 +138,7 @@ void store_close(struct store *s)
     store_readers_close(s->readers);
     store_writer_stop(s->writer);
     store_cache_close(s->cache);
+    store_recent_done(&s->recent);
     store_newest_close(s->newest);
     close_p(&s->lock_fd);
     free(s->path);

@@ -58,7 +58,7 @@ int64_t store_busy_since(struct store *s);
 
 /* Write entry and rows; ret may be NULL; returns when they are on disk.  Group commit with what
  * else is waiting. ESIGN_E_CONFLICT (reason "generation", field kind/id): a guard has moved,
- * nothing written; ESIGN_E_CRED_STATE reason "tampered": a guarded row as in store_get, not
+ * nothing written; ESIGN_E_CRED_STATE reason "tampered": it has moved only on disk, not
  * written; ESIGN_E_AUDIT_UNAVAILABLE (reason "full": no room on the disk): not written;
  * ESIGN_E_DEADLINE: not written (once the writer has taken the change it is waited for);
  * ESIGN_E_CLOCK: the clock is more than a minute behind the newest entry, not written;
@@ -103,6 +103,11 @@ enum esign_rc store_entry(struct store *s, int64_t seq, struct buf *out,
  * beside the entries. */
 enum esign_rc store_leaves(struct store *s, int64_t from, int64_t count, struct buf *out,
                            struct fault *f) MUST_CHECK;
+
+/* The same leaves as they were when this process wrote the entries, where it still has them in
+ * memory; else as store_leaves: for the tree, which takes up each leaf once. */
+enum esign_rc store_new_leaves(struct store *s, int64_t from, int64_t count, struct buf *out,
+                               struct fault *f) MUST_CHECK;
 
 /* Keep a signed checkpoint (evidence about the trail, not state: no entry).  And the newest one
  * kept: ESIGN_E_NOT_FOUND if there is none. */

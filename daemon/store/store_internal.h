@@ -14,6 +14,7 @@ struct store {
     void (*observe)(void *ctx, const json_t *entry); /* or NULL */
     void *observe_ctx;
     struct store_newest *newest;
+    struct store_recent recent;
     struct store_cache *cache;
 };
 

@@ -81,7 +81,7 @@ static void *writer_main(void *arg)
 }
 
 enum esign_rc store_writer_start(const char *path, sqlite3 *db, const struct clock *clock,
-                                 struct store_newest *newest, const struct store_head *head,
+                                 const struct store_memory *memory, const struct store_head *head,
                                  struct store_writer **ret, struct fault *f)
 {
     struct store_writer *w = calloc(1, sizeof *w);
@@ -89,7 +89,7 @@ enum esign_rc store_writer_start(const char *path, sqlite3 *db, const struct clo
         sqlite3_close(db);
         return fault_set(f, ESIGN_E_INTERNAL, "out of memory");
     }
-    enum esign_rc rc = store_group_init(&w->group, path, db, clock, newest, head, f);
+    enum esign_rc rc = store_group_init(&w->group, path, db, clock, memory, head, f);
     if (rc) {
         free(w);
         return rc;

@@ -3,6 +3,7 @@
 
 #include "store/entry.h"
 #include "store/newest.h"
+#include "store/recent.h"
 #include "store/sqlite.h"
 
 struct store_writer;
@@ -13,10 +14,16 @@ struct store_head {
     int64_t time_ms; /* of the newest entry; 0 if there is none */
 };
 
+/* What the writer tells of all that it has written; borrowed. */
+struct store_memory {
+    struct store_newest *newest;
+    struct store_recent *recent;
+};
+
 /* Start the thread.  path: the store's; db: taken over, closed by store_writer_stop (or here on
- * failure); clock, newest: borrowed. */
+ * failure); clock: borrowed. */
 enum esign_rc store_writer_start(const char *path, sqlite3 *db, const struct clock *clock,
-                                 struct store_newest *newest, const struct store_head *head,
+                                 const struct store_memory *memory, const struct store_head *head,
                                  struct store_writer **ret, struct fault *f) MUST_CHECK;
 void store_writer_stop(struct store_writer *w); /* finishes what was accepted; NULL is allowed */
 

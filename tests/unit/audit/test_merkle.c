@@ -69,7 +69,8 @@ static void test_audit_tree__sizes_to_1200__roots_and_proofs_as_defined(void **s
     int64_t size = 1200;
     CLEANUP(buf_done) struct buf leaves = buf_new(1200 * SHA256_LEN);
     assert_int_equal(made_leaves(&size, 0, size, &leaves, NULL), ESIGN_OK);
-    struct audit_tree *t = audit_tree_new(&(struct audit_leaves){made_leaves, &size});
+    struct audit_tree *t =
+        audit_tree_new(&(struct audit_leaves){.read = made_leaves, .ctx = &size});
     assert_non_null(t);
     assert_int_equal(audit_tree_grow(t, 700, NULL), ESIGN_OK);
     assert_int_equal(audit_tree_grow(t, size, NULL), ESIGN_OK);
@@ -102,7 +103,8 @@ static void test_audit_inclusion_holds__each_flipped_bit__refused(void **state)
     int64_t size = 13;
     CLEANUP(buf_done) struct buf leaf = buf_new(SHA256_LEN);
     CLEANUP(buf_done) struct buf proof = buf_new(64 * SHA256_LEN);
-    struct audit_tree *t = audit_tree_new(&(struct audit_leaves){made_leaves, &size});
+    struct audit_tree *t =
+        audit_tree_new(&(struct audit_leaves){.read = made_leaves, .ctx = &size});
     struct audit_head head;
     assert_int_equal(audit_tree_grow(t, size, NULL), ESIGN_OK);
     audit_tree_head(t, &head);
