@@ -16,10 +16,9 @@
 #include "base/worker/serve.h"
 #include "confine.h"
 #include "listen/listen.h"
-#include "register/register.h"
 #include "reload.h"
-#include "sign/sign.h"
-#include "site/loaded.h"
+#include "site/site.h"
+#include "start.h"
 #include "watchdog.h"
 
 enum {
@@ -110,40 +109,6 @@ static void server_refused(void *ctx, uid_t uid, gid_t gid, uint64_t count)
 
 /* ---- start */
 
-static enum esign_rc server_enter(struct server *s, const char *action, json_t *new_value,
-                                  struct fault *f)
-{
-    struct store_change change = {0};
-    struct store_receipt receipt;
-    const struct audit_act act = {
-        .action = action, .object = "service/esignd", .new_value = new_value};
-
-    return site_commit(s->site, &act, &change, clock_mono_ms(site_clock(s->site)) + SERVER_DRAIN_MS,
-                       &receipt, f);
-}
-
-static enum esign_rc server_enter_start(struct server *s, struct fault *f)
-{
-    size_t unfinished = 0, aborted = 0;
-    enum esign_rc rc = sign_recover(s->site, &aborted, f);
-    if (rc == ESIGN_OK)
-        rc = register_recover(s->site, &unfinished, f);
-
-    if (rc != ESIGN_OK)
-        return rc;
-    if (unfinished > 0)
-        log_warn("announced keys were ended as failed count=%zu", unfinished);
-    if (aborted > 0)
-        log_warn("intents left open by a stop were closed as aborted count=%zu", aborted);
-    CLEANUP(json_decref_p)
-    json_t *new_value =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "version", ESIGN_VERSION, "system_class",
-                  config_str(s->config, "system_class"), "system", site_system(s->site),
-                  "separation", config_str(s->config, "separation"), "config",
-                  loaded_get(s->site).hash, "aborted", (json_int_t)aborted);
-    return server_enter(s, "service.start", new_value, f);
-}
-
 static enum esign_rc server_note_config(struct server *s, const char *path, struct fault *f)
 {
     s->reload = (struct reload){.path = path, .config = s->config, .site = s->site};
@@ -165,7 +130,7 @@ static enum esign_rc server_open(struct server *s, const char *config_path, stru
     if (rc == ESIGN_OK)
         rc = server_note_config(s, config_path, f);
     if (rc == ESIGN_OK)
-        rc = server_enter_start(s, f);
+        rc = start_enter(s->site, f);
     if (rc == ESIGN_OK)
         rc = worker_listen(config_str(s->config, "socket.path"), SOCK_STREAM, SERVER_SOCKET_MODE,
                            &s->listen_fd, f);
@@ -264,11 +229,15 @@ static void server_loop(struct server *s, const sigset_t *signals)
 static void server_stop(struct server *s)
 {
     struct fault f = {0};
+    struct store_change change = {0};
+    struct store_receipt receipt;
+    const struct audit_act act = {.action = "service.stop", .object = "service/esignd"};
 
     worker_notify("STOPPING=1");
     watchdog_stop(&s->watchdog);
     listen_stop(s->listen, SERVER_DRAIN_MS);
-    if (server_enter(s, "service.stop", NULL, &f) != ESIGN_OK)
+    if (site_commit(s->site, &act, &change, clock_mono_ms(site_clock(s->site)) + SERVER_DRAIN_MS,
+                    &receipt, &f) != ESIGN_OK)
         log_error("the stop could not be entered code=%s detail=\"%s\"", fault_name(f.rc),
                   f.detail);
     if (site_ready(s->site))

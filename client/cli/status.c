@@ -86,6 +86,8 @@ static void status_show(const struct esign_result *result)
         {"configuration", "configuration.hash"},
         {"in force since", "configuration.since"},
         {"file refused", "configuration.detail"},
+        {"started", "start.at"},
+        {"stop before", "start.stop"},
         {"you are", "peer.kind"},
         {"registered as", "peer.id"},
     };

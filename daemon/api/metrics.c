@@ -117,6 +117,17 @@ static void metrics_health(const struct watch *w, struct buf *out)
                           health.checks[i].state);
 }
 
+static void metrics_start(const struct site_start *start, struct buf *out)
+{
+    metrics_put_seconds(out, "start_time_seconds", "When the service started (UTC).", start->at_ms);
+    metrics_put(out, "start_unclean", "gauge", "Whether the stop before it was not in order.",
+                start->stop == SITE_STOP_UNCLEAN);
+    metrics_head(out, "recovered", "gauge", "What that stop left open, and the start ended.");
+    metrics_put_label(out, "recovered", "what", "intents", (int64_t)start->intents);
+    metrics_put_label(out, "recovered", "what", "tries", (int64_t)start->tries);
+    metrics_put_label(out, "recovered", "what", "keys", (int64_t)start->keys);
+}
+
 HANDLER(handle_metrics)
 {
     struct site *s = handler_site(request);
@@ -140,6 +151,7 @@ HANDLER(handle_metrics)
     if (w.free_bytes >= 0)
         metrics_put(&reply->text, "store_free_bytes", "gauge",
                     "Free bytes on the file system of the store.", w.free_bytes);
+    metrics_start(&w.start, &reply->text);
     metrics_put(&reply->text, "configuration_refused", "gauge",
                 "Whether the configuration file that was read last is not in force.",
                 w.config.refused);

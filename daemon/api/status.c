@@ -90,6 +90,19 @@ static json_t *status_config(struct site *s)
                      loaded.refused, "detail", loaded.detail);
 }
 
+static json_t *status_start(struct site *s)
+{
+    char at[CLOCK_TEXT];
+    json_t *start = site_start_json(site_start(s));
+
+    clock_format_utc(site_start(s)->at_ms, at);
+    if (start && json_object_set_new(start, "at", json_string(at)) != 0) {
+        json_decref(start);
+        return NULL;
+    }
+    return start;
+}
+
 HANDLER(handle_status)
 {
     struct site *s = handler_site(request);
@@ -103,16 +116,16 @@ HANDLER(handle_status)
         return rc;
     return handler_reply(
         reply, 200,
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I}, s:s, s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
-                  "version", ESIGN_VERSION, "state", site_ready(s) ? "ready" : "uninitialised",
-                  "system_class", config_str(c, "system_class"), "system", site_system(s),
-                  "separation", config_str(c, "separation"), "clock", "state",
-                  synchronised ? "synchronised" : "unsynchronised", "error_ms",
-                  (json_int_t)error_ms, "anchor", "local", "audit", "size",
-                  (json_int_t)store_size(site_store(s)), "checkpoint_size",
-                  (json_int_t)(rc == ESIGN_OK ? checkpoint_size : -1), "tokens", status_tokens(s),
-                  "configuration", status_config(s), "peer", status_peer(request), "warnings",
-                  status_warnings(s)),
+        json_pack(
+            "{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I}, s:s, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o}",
+            "version", ESIGN_VERSION, "state", site_ready(s) ? "ready" : "uninitialised",
+            "system_class", config_str(c, "system_class"), "system", site_system(s), "separation",
+            config_str(c, "separation"), "clock", "state",
+            synchronised ? "synchronised" : "unsynchronised", "error_ms", (json_int_t)error_ms,
+            "anchor", "local", "audit", "size", (json_int_t)store_size(site_store(s)),
+            "checkpoint_size", (json_int_t)(rc == ESIGN_OK ? checkpoint_size : -1), "tokens",
+            status_tokens(s), "configuration", status_config(s), "start", status_start(s), "peer",
+            status_peer(request), "warnings", status_warnings(s)),
         f);
 }
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "sign/sign.h"
 
 enum { RECOVER_BATCH = 100, RECOVER_DEADLINE_MS = 30000 };
@@ -36,7 +35,7 @@ static enum esign_rc recover_one(struct site *s, json_t *intent, int64_t seq, st
                        &receipt, f);
 }
 
-enum esign_rc sign_recover(struct site *s, size_t *ret_count, struct fault *f)
+enum esign_rc sign_recover(struct site *s, struct sign_recovered *ret, struct fault *f)
 {
     size_t count = 0, tries = 0;
     enum esign_rc tried =
@@ -44,8 +43,6 @@ enum esign_rc sign_recover(struct site *s, size_t *ret_count, struct fault *f)
 
     if (tried != ESIGN_OK)
         return tried;
-    if (tries > 0)
-        log_warn("tries left undecided by a stop count as failures count=%zu", tries);
 
     for (;;) {
         CLEANUP(json_decref_p) json_t *open = NULL;
@@ -61,6 +58,6 @@ enum esign_rc sign_recover(struct site *s, size_t *ret_count, struct fault *f)
         if (json_array_size(open) == 0)
             break;
     }
-    *ret_count = count;
+    *ret = (struct sign_recovered){.intents = count, .tries = tries};
     return ESIGN_OK;
 }

@@ -79,6 +79,10 @@ enum esign_rc sign_manifestation(const json_t *envelope, const char *verdict, st
 
 /* ---- after a crash (recover.c) */
 
+struct sign_recovered {
+    size_t intents, tries;
+};
+
 /* Close every open intent as ABORTED: no signature was released for it; tries that were never
- * decided count as failures.  ret_count: how many. */
-enum esign_rc sign_recover(struct site *s, size_t *ret_count, struct fault *f) MUST_CHECK;
+ * decided count as failures.  ret: how many of each. */
+enum esign_rc sign_recover(struct site *s, struct sign_recovered *ret, struct fault *f) MUST_CHECK;

@@ -90,6 +90,19 @@ static void health_config(const struct loaded *c, struct health *h)
         health_put(h, "configuration", HEALTH_OK, "in force: %.12s", c->hash);
 }
 
+static void health_start(const struct watch *w, struct health *h)
+{
+    const struct site_start *start = &w->start;
+
+    if (start->stop != SITE_STOP_UNCLEAN)
+        health_put(h, "start", HEALTH_OK,
+                   start->stop == SITE_STOP_NONE ? "the first one" : "after a stop in order");
+    else
+        health_put(h, "start", w->running_ms < HEALTH_UNCLEAN_WARN_MS ? HEALTH_WARN : HEALTH_OK,
+                   "after a stop that was not in order; ended: %zu intents, %zu tries, %zu keys",
+                   start->intents, start->tries, start->keys);
+}
+
 void health_judge(const struct watch *w, struct health *ret)
 {
     *ret = (struct health){.ready = true};
@@ -104,6 +117,7 @@ void health_judge(const struct watch *w, struct health *ret)
     health_disk(w->free_bytes, ret);
     health_audit(&w->audit, ret);
     health_config(&w->config, ret);
+    health_start(w, ret);
     health_certificate("certificate-ca", &w->ca, HEALTH_FAIL, ret);
     /* one signer's certificate stops one signer, not the service */
     health_certificate("certificate-signer", &w->signer, HEALTH_WARN, ret);

@@ -27,6 +27,7 @@ struct site {
     struct counters counters;
     struct expiry expiry;
     struct loaded_slot loaded;
+    struct site_start start;
     struct turns turns;
     void *count_ctx;
     _Atomic(site_count) count; /* set after count_ctx */
@@ -219,6 +220,16 @@ const struct counters *site_counters(const struct site *s)
 struct expiry *site_expiry(struct site *s)
 {
     return &s->expiry;
+}
+
+void site_set_start(struct site *s, const struct site_start *start)
+{
+    s->start = *start;
+}
+
+const struct site_start *site_start(const struct site *s)
+{
+    return &s->start;
 }
 
 struct loaded_slot *site_loaded(struct site *s)

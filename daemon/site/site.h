@@ -49,6 +49,23 @@ void site_set_traffic(struct site *s, void (*count)(void *ctx, struct site_traff
 /* All zero before the listener runs. */
 void site_traffic(struct site *s, struct site_traffic *ret);
 
+/* How the service ended before this start: there was none, in order, or not. */
+enum site_stop { SITE_STOP_NONE, SITE_STOP_CLEAN, SITE_STOP_UNCLEAN };
+const char *site_stop_name(enum site_stop stop); /* "none", "clean", "unclean" */
+
+struct site_start {
+    int64_t at_ms; /* UTC */
+    enum site_stop stop;
+    int64_t from;                /* the first sequence that this start may have entered */
+    size_t intents, tries, keys; /* that the stop left open, and this start ended */
+};
+
+/* Set once, before requests are served. */
+void site_set_start(struct site *s, const struct site_start *start);
+const struct site_start *site_start(const struct site *s); /* borrowed */
+/* {"stop":…,"from":…,"intents":…,"tries":…,"keys":…}; NULL: no memory. */
+json_t *site_start_json(const struct site_start *start);
+
 struct counters;
 struct expiry;
 struct loaded_slot;

@@ -48,6 +48,8 @@ struct watch {
     size_t token_count, answer_count;
     struct watch_audit audit;
     struct loaded config;
+    struct site_start start;
+    int64_t running_ms;             /* since the start */
     int64_t free_bytes;             /* on the file system of the store; -1: unknown */
     struct watch_expiry ca, signer; /* signer: of the active signers, the one that ends first */
 };
@@ -75,6 +77,7 @@ enum {
     HEALTH_FREE_WARN = 512 * 1024 * 1024, /* bytes */
     HEALTH_FREE_FAIL = 32 * 1024 * 1024,
     HEALTH_EXPIRY_WARN_DAYS = 30,
+    HEALTH_UNCLEAN_WARN_MS = 24 * 60 * 60 * 1000, /* how long a crash is a warning */
     HEALTH_WRITER_FAIL_MS = 10 * 1000
 };
 

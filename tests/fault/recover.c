@@ -71,7 +71,7 @@ static enum esign_rc recover(const char *path, json_t *said, struct fault *f)
 {
     CLEANUP(config_free_p) struct config *config = NULL;
     CLEANUP(site_close_p) struct site *site = NULL;
-    size_t aborted = 0;
+    struct sign_recovered recovered = {0};
     enum esign_rc rc = config_load(path, &config, f);
 
     if (rc == ESIGN_OK)
@@ -81,14 +81,15 @@ static enum esign_rc recover(const char *path, json_t *said, struct fault *f)
     if (json_object_set_new(said, "found", json_integer(store_size(site_store(site)))) ||
         json_object_set_new(said, "ready", json_boolean(site_ready(site))))
         return ESIGN_E_INTERNAL;
-    rc = sign_recover(site, &aborted, f);
+    rc = sign_recover(site, &recovered, f);
     if (rc == ESIGN_OK)
         rc = verify(site, said, f);
     if (rc == ESIGN_OK)
         rc = tell_entries(site_store(site), said, f);
     if (rc == ESIGN_OK)
         rc = tell_rows(site_store(site), said, f);
-    return rc == ESIGN_OK && json_object_set_new(said, "aborted", json_integer((json_int_t)aborted))
+    return rc == ESIGN_OK &&
+                   json_object_set_new(said, "aborted", json_integer((json_int_t)recovered.intents))
                ? ESIGN_E_INTERNAL
                : rc;
 }

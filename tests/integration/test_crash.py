@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import os
 import random
+import signal
 import threading
 import unittest
 
@@ -100,6 +101,88 @@ class Crash(unittest.TestCase):
         self.assertNotIn(None, ends.values())
         done = {name.split("/")[1] for name, end in ends.items() if end == "signature.outcome"}
         self.assertLessEqual(acknowledged, done)
+
+
+class Report(unittest.TestCase):
+    """What a start tells of the stop before it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.esignd = Instance(FAST_HASH).ready()
+        cls.addClassCleanup(cls.esignd.close)
+        cls.signers = [cls.esignd.enrol("reported%d" % i) for i in range(2)]
+
+    def starts(self):
+        return [e for e in self.esignd.entries() if e["action"] == "service.start"]
+
+    def begin(self, number):
+        """A signing in a thread that nobody answers; returns the thread."""
+
+        def work():
+            try:
+                self.esignd.sign(self.signers[number], b"record", "batch", "R-%d" % number, "1")
+            except (OSError, http.client.HTTPException, esigntest.Refused):
+                pass  # cut off by the kill
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        self.addCleanup(thread.join)
+        return thread
+
+    def size(self):
+        return self.esignd.get("/v1/status")["audit"]["size"]
+
+    def wait_for_entry(self, action, after):
+        esigntest.wait_for(lambda: action in [e["action"] for e in self.esignd.entries()[after:]],
+                           action + " is entered")
+
+    @req("11.10(e)", "2.4", "design 3")
+    def test_start__after_nothing_a_stop_and_a_crash__told_in_the_trail(self):
+        nothing = {"intents": 0, "tries": 0, "keys": 0}
+        self.assertEqual(self.starts()[0]["new"]["recovery"],
+                         {"stop": "none", "from": 0, **nothing})
+        size = self.size()
+        self.esignd.kill("esignd", signal.SIGTERM)
+        self.assertEqual(self.starts()[-1]["new"]["recovery"],
+                         {"stop": "clean", "from": size + 1, **nothing})
+        self.assertEqual(self.esignd.get("/v1/status")["start"]["stop"], "clean")
+        size = self.size()
+        self.esignd.launch("stop", "token-signers")
+        self.begin(0)
+        self.wait_for_entry("signature.intent", size)
+        self.esignd.launch("stop", "hash")
+        size = self.size()
+        self.begin(1)
+        esigntest.wait_for(lambda: self.size() > size, "the try is entered")
+        size = self.size()
+        self.esignd.kill("esignd")
+        for name in ("hash", "token-signers"):
+            self.esignd.launch("start", name)
+        entries = self.esignd.entries()
+        start = self.starts()[-1]
+        self.assertEqual(start["new"]["recovery"],
+                         {"stop": "unclean", "from": size, "intents": 1, "tries": 1, "keys": 0})
+        ended = entries[size:start["seq"]]
+        self.assertEqual(len(ended), 2, ended)
+        self.assertIn("signature.aborted", [e["action"] for e in ended])
+        self.assert_shown(start)
+        self.esignd.kill("esignd")
+        self.assertEqual(self.starts()[-1]["new"]["recovery"],
+                         {"stop": "unclean", "from": start["seq"] + 1, **nothing})
+        for signer in self.signers:
+            self.esignd.sign(signer, b"record", "batch", "R-after", "1")
+
+    def assert_shown(self, start):
+        """By the command, the status, the checks and the measurements."""
+        shown = self.esignd.esign("audit", "show", str(start["seq"])).stdout.decode()
+        for word in ("service.start", "unclean"):
+            self.assertIn(word, shown)
+        self.assertIn("unclean", self.esignd.esign("status").stdout.decode())
+        health = self.esignd.get("/v1/health")
+        self.assertEqual([c["state"] for c in health["checks"] if c["name"] == "start"], ["warn"])
+        text = self.esignd.get("/metrics").decode()
+        self.assertIn("\nesignd_start_unclean 1\n", text)
+        self.assertIn('\nesignd_recovered{what="intents"} 1\n', text)
 
 
 if __name__ == "__main__":

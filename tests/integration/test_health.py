@@ -59,7 +59,7 @@ class Health(unittest.TestCase):
         self.assertEqual(
             [c["name"] for c in reply["checks"]],
             ["site", "token-signers", "token-ca", "token-log", "hash", "document", "clock",
-             "disk", "audit", "configuration", "certificate-ca", "certificate-signer"])
+             "disk", "audit", "configuration", "start", "certificate-ca", "certificate-signer"])
         self.assertNotIn("fail", [c["state"] for c in reply["checks"]])
         done = self.esignd.esign("status")
         self.assertIn(b"ready to sign\n", done.stdout)

@@ -55,7 +55,7 @@ static void test_health_judge__nothing_wrong__all_ok(void **state)
     (void)state;
     health_judge(&w, &health);
     assert_true(health.ready);
-    assert_int_equal(health.count, 10);
+    assert_int_equal(health.count, 11);
     for (size_t i = 0; i < health.count; i++)
         assert_string_equal(health_state_name(health.checks[i].state), "ok");
 }
@@ -141,10 +141,38 @@ static void test_health_judge__certificates__warn_before_the_end(void **state)
     assert_check(&w, "certificate-ca", HEALTH_FAIL);
 }
 
+static void test_health_judge__start_after_a_crash__warns_for_a_day(void **state)
+{
+    REQ("2.4");
+    struct watch w = good();
+
+    (void)state;
+    w.start = (struct site_start){.stop = SITE_STOP_UNCLEAN, .intents = 2};
+    w.running_ms = DAY_MS - 1;
+    assert_check(&w, "start", HEALTH_WARN);
+    w.running_ms = DAY_MS;
+    assert_check(&w, "start", HEALTH_OK);
+    w.start.stop = SITE_STOP_CLEAN;
+    w.running_ms = 0;
+    assert_check(&w, "start", HEALTH_OK);
+}
+
+static void test_health_judge__refused_configuration__warns(void **state)
+{
+    REQ("2.4");
+    struct watch w = good();
+
+    (void)state;
+    w.config = (struct loaded){.refused = true, .detail = "line 3"};
+    assert_check(&w, "configuration", HEALTH_WARN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_health_judge__nothing_wrong__all_ok),
+        cmocka_unit_test(test_health_judge__start_after_a_crash__warns_for_a_day),
+        cmocka_unit_test(test_health_judge__refused_configuration__warns),
         cmocka_unit_test(test_health_judge__not_initialised_or_no_answer__fail),
         cmocka_unit_test(test_health_judge__clock__fails_only_where_it_is_required),
         cmocka_unit_test(test_health_judge__disk__warn_then_fail),
