@@ -50,6 +50,9 @@ static json_t *reply_problem(const struct fault *f, int status)
         return NULL;
     if (problem && *f->field && json_object_set_new(problem, "field", json_string(f->field)))
         return NULL;
+    if (problem && f->retry_after_s > 0 &&
+        json_object_set_new(problem, "retry_after", json_integer(f->retry_after_s)))
+        return NULL;
     return TAKE(problem);
 }
 
@@ -60,6 +63,7 @@ void api_reply_fault(const struct fault *f, int status, struct api_answer *ret)
                                    "\"detail\":\"no memory\",\"retryable\":false}";
     struct api_answer answer = {.status = status ? status : fault_http(f->rc),
                                 .content_type = REPLY_PROBLEM,
+                                .retry_after_s = f->retry_after_s,
                                 .body = buf_new(API_BODY_SMALL)};
     CLEANUP(json_decref_p) json_t *problem = reply_problem(f, answer.status);
 

@@ -150,6 +150,7 @@ struct api_answer {
     int status;
     const char *content_type; /* static */
     struct buf body;          /* owned; buf_done() it */
+    int retry_after_s;        /* value of the header Retry-After, 0: none */
     const char *allow;        /* value of the header Allow for a 405, or NULL; static */
 };
 

@@ -13,6 +13,7 @@ struct authn_try {
     json_t *signer, *credential; /* owned; NULL: the code is unknown or has no password yet */
     int64_t signer_seq, credential_seq;
     int64_t failures, failures_seq; /* the counter as it was read last */
+    int64_t failed_mono_ms;         /* when it rose */
     char attempt_id[65];            /* signer id, or "unknown" */
     char slot_id[96];               /* empty: the try has no slot */
     int64_t slot_seq;
@@ -36,19 +37,32 @@ enum esign_rc authn_enter(const struct authn_try *t, const struct authn_told *to
                           struct fault *f) MUST_CHECK;
 
 /* Until when an entry about a try that has been decided may wait for the writer. */
-int64_t authn_enter_until(void);
+int64_t authn_enter_until(const struct authn_try *t);
 
 /* ---- counter.c */
 
-/* The counter's row with so many failures.  ret: owned; NULL: no memory. */
-json_t *authn_attempt_row(const char *attempt_id, int64_t failures);
+/* The counter's row of a try with so many failures, the last one now.  ret: owned; NULL: no memory.
+ */
+json_t *authn_attempt_row(const struct authn_try *t, int64_t failures);
 
 /* Read the counter of t->attempt_id into t; without a row 0 and -1.  Errors of store_get. */
 enum esign_rc authn_read_counter(struct authn_try *t, struct fault *f) MUST_CHECK;
 
-/* Refuse, with an entry, if the counter that was read locks.  ESIGN_E_SIGNER_STATE "locked";
- * errors of authn_enter. */
-enum esign_rc authn_check_lock(const struct authn_try *t, struct fault *f) MUST_CHECK;
+/* Refuse, with an entry, if the counter that was read locks or its delay is not over.
+ * ESIGN_E_SIGNER_STATE "locked"; ESIGN_E_RATE "delay"; errors of authn_enter. */
+enum esign_rc authn_check_counter(const struct authn_try *t, struct fault *f) MUST_CHECK;
+
+/* What failure number `failures` of the signer alarms of. */
+enum audit_alert authn_failure_alert(const struct authn_limits *limits, int64_t failures);
+
+/* ---- limits.c */
+
+/* The wait after failure number `failures`, in ms. */
+int64_t authn_delay_ms(const struct authn_limits *limits, int64_t failures);
+
+/* The number of the failure before which all tries may run in parallel: the first one above
+ * `failures` that makes the next try wait, or that locks. */
+int64_t authn_parallel_until(const struct authn_limits *limits, int64_t failures);
 
 /* A wrong try: the counter rises in the same commit that frees the slot, if there is one; an
  * unknown code costs the same write.  ESIGN_E_AUTH_FAILED: counted; errors of authn_enter. */
@@ -61,7 +75,8 @@ enum esign_rc authn_reset(const struct authn_try *t, struct fault *f) MUST_CHECK
 
 /* Take a slot of the signer, durably; waits for other tries of the same signer as long as the
  * request lives.  An unknown code costs the same write, but nobody's slot.
- * ESIGN_E_SIGNER_STATE "locked" (entered); ESIGN_E_RATE: none became free. */
+ * ESIGN_E_SIGNER_STATE "locked", ESIGN_E_RATE "delay" (entered); ESIGN_E_RATE "busy": none became
+ * free. */
 enum esign_rc authn_slot_take(struct authn_try *t, struct fault *f) MUST_CHECK;
 
 /* The slot's row.  state: "free", "taken".  ret: owned; NULL: no memory. */

@@ -39,7 +39,7 @@ static enum esign_rc components_undecided(struct authn_try *t, struct fault *f)
 
     authn_slot_free_into(t, slot, &change);
     /* if even this can't be written, the slot counts as a failure at the next start */
-    enum esign_rc entered = authn_enter(t, &told, &change, authn_enter_until(), NULL, &ignored);
+    enum esign_rc entered = authn_enter(t, &told, &change, authn_enter_until(t), NULL, &ignored);
     (void)entered;
     *f = below;
     return below.rc;
@@ -66,7 +66,7 @@ static enum esign_rc components_refuse_state(struct authn_try *t, struct fault *
                                     components_alert(refused.reason)};
 
     authn_slot_free_into(t, slot, &change);
-    enum esign_rc rc = authn_enter(t, &told, &change, authn_enter_until(), NULL, f);
+    enum esign_rc rc = authn_enter(t, &told, &change, authn_enter_until(t), NULL, f);
     if (rc != ESIGN_OK)
         return rc;
     *f = refused;

@@ -10,12 +10,22 @@
 #include "store/store.h"
 
 /* What the policy says of tries. */
+enum { AUTHN_LOCK_MAX = 100, AUTHN_DELAYS_MAX = 16, AUTHN_DELAY_S_MAX = 3600 };
+
 struct authn_limits {
-    int64_t lock_after; /* consecutive failures */
+    int64_t lock_after;                /* consecutive failures, at most AUTHN_LOCK_MAX */
+    int64_t alert_after;               /* the same, for an alert */
+    int64_t delay_s[AUTHN_DELAYS_MAX]; /* the wait after failure i + 1; the last one repeats */
+    size_t delay_count;                /* 0: no waits */
 };
 
-/* The limits of a policy's row (NULL: their defaults). */
+/* The limits of a policy (NULL, or where it does not say: 5, 3, and 0, 0, 2 and 5 s).  Source:
+ * requirements 0.3. */
 struct authn_limits authn_limits_of(const json_t *policy);
+
+/* Whether the numbers of a policy's "auth" can be limits.  ESIGN_E_POLICY, field: the number.
+ * Source: requirements 0.3; 21 CFR 11.300(d). */
+enum esign_rc authn_limits_check(const json_t *policy, struct fault *f) MUST_CHECK;
 
 struct authn_claim {
     const char *user_id;
@@ -43,9 +53,15 @@ void authn_person_done(struct authn_person *p);
  * many parallel tries no more are evaluated.  A slot that a crash left taken counts as a failure.
  */
 
+/* After a failure the signer may have to wait (authn_limits.delay_s).  A try inside that delay is
+ * refused as ESIGN_E_RATE "delay", which tells how long (fault.retry_after_s): it is entered, but
+ * neither evaluated nor counted, and no more parallel tries get a slot than failures are left
+ * before the next delay. */
+
 /* Check both components.  ESIGN_E_AUTH_FAILED: unknown code or wrong password (entered in the
  * trail); ESIGN_E_SIGNER_STATE: "locked" (told to all), "revoked" … (told only after right
- * components); ESIGN_E_CRED_STATE (likewise); ESIGN_E_HSM, ESIGN_E_DEADLINE,
+ * components); ESIGN_E_CRED_STATE (likewise); ESIGN_E_RATE: "delay", or other tries of this signer
+ * were not decided in time; ESIGN_E_HSM, ESIGN_E_DEADLINE,
  * ESIGN_E_AUDIT_UNAVAILABLE: not decided; the try stays counted only if the hash was computed.
  * Blocks at most until the deadline. Source: 21 CFR 11.200(a)(1), 11.300(d); requirements 5.25. */
 enum esign_rc authn_components(struct store *store, struct hash *hash,
@@ -60,8 +76,8 @@ enum esign_rc authn_components_to_change(struct store *store, struct hash *hash,
 
 /* The rows of a signer as they are now, for a component that the caller compares without the slow
  * hash.  Takes no slot: the caller lets one such try run at a time.  claim: user_id and password
- * are not read.  ESIGN_E_SIGNER_STATE: "locked", "revoked" …; ESIGN_E_CRED_STATE (all entered);
- * ESIGN_E_NOT_FOUND: no such signer, or no password; errors of the store.
+ * are not read.  ESIGN_E_SIGNER_STATE: "locked", "revoked" …; ESIGN_E_CRED_STATE; ESIGN_E_RATE
+ * "delay" (all entered); ESIGN_E_NOT_FOUND: no such signer, or no password; errors of the store.
  * Source: 21 CFR 11.200(a)(1)(i), 11.300(d); requirements 3.4 S5, S8. */
 enum esign_rc authn_person_of(struct store *store, const struct authn_claim *claim,
                               const char *signer_id, struct authn_person *ret,

@@ -54,7 +54,7 @@ static enum esign_rc person_check(struct authn_try *t, struct fault *f)
     enum esign_rc rc = authn_read_counter(t, f);
 
     if (rc == ESIGN_OK)
-        rc = authn_check_lock(t, f);
+        rc = authn_check_counter(t, f);
     if (rc != ESIGN_OK)
         return rc;
     rc = authn_check_state(t, f);
@@ -63,7 +63,7 @@ static enum esign_rc person_check(struct authn_try *t, struct fault *f)
     struct fault refused = *f;
     const struct authn_told told = {"attempt.refused", refused.rc, refused.reason,
                                     AUDIT_ALERT_NONE};
-    rc = authn_enter(t, &told, &change, authn_enter_until(), NULL, f);
+    rc = authn_enter(t, &told, &change, authn_enter_until(t), NULL, f);
     if (rc != ESIGN_OK)
         return rc;
     *f = refused;
@@ -86,7 +86,7 @@ enum esign_rc authn_person_of(struct store *store, const struct authn_claim *cla
     if (rc != ESIGN_OK)
         return rc;
     if (t.failures > 0) {
-        person.attempt = authn_attempt_row(signer_id, 0);
+        person.attempt = authn_attempt_row(&t, 0);
         if (!person.attempt)
             return fault_set(f, ESIGN_E_INTERNAL, "no memory for a signer");
     }

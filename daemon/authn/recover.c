@@ -8,12 +8,10 @@ enum { RECOVER_BATCH = 100 };
 
 /* One slot that a stop left taken. */
 static enum esign_rc recover_slot(struct store *store, const char *slot_id, const json_t *slot,
-                                  int64_t slot_seq, int64_t deadline_at_ms, struct fault *f)
+                                  int64_t slot_seq, const struct authn_claim *nobody,
+                                  struct fault *f)
 {
-    static const struct authn_told told = {"attempt.interrupted", ESIGN_E_AUTH_FAILED, "restart",
-                                           AUDIT_ALERT_NONE};
-    const struct authn_claim nobody = {.deadline_at_ms = deadline_at_ms};
-    struct authn_try t = {.store = store, .claim = &nobody, .slot_seq = slot_seq};
+    struct authn_try t = {.store = store, .claim = nobody, .slot_seq = slot_seq};
     struct store_change change = {0};
 
     (void)snprintf(t.attempt_id, sizeof(t.attempt_id), "%s", json_str(slot, "signer_id"));
@@ -22,26 +20,33 @@ static enum esign_rc recover_slot(struct store *store, const char *slot_id, cons
     if (rc != ESIGN_OK)
         return rc;
     CLEANUP(json_decref_p) json_t *freed = authn_slot_row(&t, "free");
-    CLEANUP(json_decref_p) json_t *attempt = authn_attempt_row(t.attempt_id, t.failures + 1);
+    CLEANUP(json_decref_p) json_t *attempt = authn_attempt_row(&t, t.failures + 1);
     change.rows[change.row_count++] = (struct store_row){"try", t.slot_id, freed};
     change.rows[change.row_count++] = (struct store_row){"attempt", t.attempt_id, attempt};
     change.guards[change.guard_count++] = (struct store_guard){"try", t.slot_id, slot_seq};
-    return authn_enter(&t, &told, &change, deadline_at_ms, NULL, f);
+    const struct authn_told told = {"attempt.interrupted", ESIGN_E_AUTH_FAILED, "restart",
+                                    authn_failure_alert(&nobody->limits, t.failures + 1)};
+    return authn_enter(&t, &told, &change, nobody->deadline_at_ms, NULL, f);
 }
 
 enum esign_rc authn_recover(struct store *store, int64_t deadline_at_ms, size_t *ret_count,
                             struct fault *f)
 {
+    CLEANUP(json_decref_p) json_t *policy = NULL;
     size_t count = 0;
+    enum esign_rc rc = store_get(store, "policy", "policy", &policy, NULL, f);
 
+    if (rc != ESIGN_OK && rc != ESIGN_E_NOT_FOUND)
+        return rc;
+    const struct authn_claim nobody = {.limits = authn_limits_of(policy),
+                                       .deadline_at_ms = deadline_at_ms};
     for (;;) {
         CLEANUP(json_decref_p) json_t *taken = NULL;
-        enum esign_rc rc =
-            store_list(store, "try", "state", "taken", NULL, RECOVER_BATCH, &taken, f);
+        rc = store_list(store, "try", "state", "taken", NULL, RECOVER_BATCH, &taken, f);
         for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(taken); i++) {
             const json_t *item = json_array_get(taken, i);
             rc = recover_slot(store, json_str(item, "id"), json_object_get(item, "body"),
-                              json_int(item, "seq", -1), deadline_at_ms, f);
+                              json_int(item, "seq", -1), &nobody, f);
             count++;
         }
         if (rc != ESIGN_OK)

@@ -1,13 +1,22 @@
 /* The slots in which tries are reserved before the slow hash: a signer has as many as failures are
- * left before the lock, so that of many parallel tries no more are evaluated. */
+ * left before the next delay or the lock, so that of many parallel tries no more are evaluated. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "authn/authn_internal.h"
 #include "base/cleanup.h"
 
-enum { SLOTS_WAIT_MS = 20 /* between two looks for a free slot */ };
+enum { SLOTS_REPLY_MS = 40 /* left of a request's time for saying that no slot became free */ };
+
+/* The slots of a signer as they were seen. */
+struct slots_seen {
+    char ids[AUTHN_LOCK_MAX][96];
+    struct store_guard guards[AUTHN_LOCK_MAX + 1]; /* of those that are taken, and of the counter */
+    size_t taken;
+    size_t free;      /* the lowest free one */
+    int64_t free_seq; /* its generation, -1: never used */
+};
 
 static const struct authn_told slots_reserved = {"attempt.reserve", ESIGN_OK, NULL,
                                                  AUDIT_ALERT_NONE};
@@ -27,66 +36,66 @@ void authn_slot_free_into(const struct authn_try *t, json_t *slot, struct store_
             (struct store_guard){"try", t->slot_id, t->slot_seq};
 }
 
-/* The lowest free slot, if failures and taken slots leave one; -2: none.  ret: its generation, -1:
- * never used.  Two who count at once want the same slot, and its guard lets one pass. */
-static enum esign_rc slots_find_free(struct authn_try *t, int64_t *ret, struct fault *f)
+/* Look at slots until the lowest free one is known and all taken ones are counted. */
+static enum esign_rc slots_look(const struct authn_try *t, struct slots_seen *ret, struct fault *f)
 {
-    int64_t used = t->failures;
+    int64_t count = t->claim->limits.lock_after;
 
-    *ret = -2;
-    for (int64_t slot = 0; slot < t->claim->limits.lock_after; slot++) {
+    *ret = (struct slots_seen){.free = AUTHN_LOCK_MAX};
+    for (size_t i = 0; i < AUTHN_LOCK_MAX && (int64_t)i < count; i++) {
         CLEANUP(json_decref_p) json_t *row = NULL;
-        char id[sizeof(t->slot_id)];
         int64_t seq = -1;
-        (void)snprintf(id, sizeof(id), "%s.%lld", t->attempt_id, (long long)slot);
-        enum esign_rc rc = store_get(t->store, "try", id, &row, &seq, f);
+        (void)snprintf(ret->ids[i], sizeof(ret->ids[i]), "%s.%zu", t->attempt_id, i);
+        enum esign_rc rc = store_get(t->store, "try", ret->ids[i], &row, &seq, f);
         if (rc != ESIGN_OK && rc != ESIGN_E_NOT_FOUND)
             return rc;
         if (rc == ESIGN_OK && strcmp(json_str(row, "state"), "free") != 0) {
-            used++;
-        } else if (*ret == -2) {
-            *ret = rc == ESIGN_OK ? seq : -1;
-            memcpy(t->slot_id, id, sizeof(id));
+            ret->guards[ret->taken++] = (struct store_guard){"try", ret->ids[i], seq};
+        } else if (ret->free == AUTHN_LOCK_MAX) {
+            ret->free = i;
+            ret->free_seq = rc == ESIGN_OK ? seq : -1;
         }
     }
-    if (used >= t->claim->limits.lock_after)
-        *ret = -2;
     return ESIGN_OK;
 }
 
-/* One attempt at a slot.  ESIGN_E_CONFLICT: somebody was faster; ESIGN_E_RATE: none is free. */
-static enum esign_rc slots_take_one(struct authn_try *t, struct fault *f)
+/* Take the free slot that was seen.  Two who counted at once want the same one, and its guard lets
+ * one pass: ESIGN_E_CONFLICT. */
+static enum esign_rc slots_take_seen(struct authn_try *t, const struct slots_seen *seen,
+                                     struct fault *f)
 {
-    int64_t seq = -1;
     struct store_change change = {0};
-    enum esign_rc rc = authn_read_counter(t, f);
 
-    if (rc == ESIGN_OK)
-        rc = authn_check_lock(t, f);
-    if (rc == ESIGN_OK)
-        rc = slots_find_free(t, &seq, f);
-    if (rc != ESIGN_OK)
-        return rc;
-    if (seq == -2)
-        return fault_set(f, ESIGN_E_RATE,
-                         "other tries of this signer are being checked; try again");
+    assert(seen->free < AUTHN_LOCK_MAX); /* fewer are taken than there are */
+    memcpy(t->slot_id, seen->ids[seen->free], sizeof(seen->ids[seen->free]));
     CLEANUP(json_decref_p) json_t *slot = authn_slot_row(t, "taken");
     change.rows[change.row_count++] = (struct store_row){"try", t->slot_id, slot};
-    change.guards[change.guard_count++] = (struct store_guard){"try", t->slot_id, seq};
+    change.guards[change.guard_count++] = (struct store_guard){"try", t->slot_id, seen->free_seq};
     change.guards[change.guard_count++] =
         (struct store_guard){"attempt", t->attempt_id, t->failures_seq};
     return authn_enter(t, &slots_reserved, &change, t->claim->deadline_at_ms, &t->slot_seq, f);
 }
 
-/* Wait for other tries of the same signer as long as the request lives. */
-static bool slots_may_wait(const struct authn_try *t)
+/* One attempt at a slot.  ESIGN_E_CONFLICT: somebody was faster, or a slot has become free. */
+static enum esign_rc slots_take_one(struct authn_try *t, struct fault *f)
 {
-    const struct timespec pause = {0, SLOTS_WAIT_MS * 1000000L};
+    struct slots_seen seen;
+    enum esign_rc rc = authn_read_counter(t, f);
 
-    if (clock_mono_ms(clock_system()) + 2 * SLOTS_WAIT_MS >= t->claim->deadline_at_ms)
-        return false;
-    (void)nanosleep(&pause, NULL); /* woken early: looks once more */
-    return true;
+    if (rc == ESIGN_OK)
+        rc = authn_check_counter(t, f);
+    if (rc == ESIGN_OK)
+        rc = slots_look(t, &seen, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    if (t->failures + (int64_t)seen.taken < authn_parallel_until(&t->claim->limits, t->failures))
+        return slots_take_seen(t, &seen, f);
+    seen.guards[seen.taken] = (struct store_guard){"attempt", t->attempt_id, t->failures_seq};
+    if (store_await(t->store, seen.guards, seen.taken + 1,
+                    t->claim->deadline_at_ms - SLOTS_REPLY_MS))
+        return ESIGN_E_CONFLICT;
+    return fault_retry(f, ESIGN_E_RATE, "busy", 1,
+                       "other tries of this signer are being checked; try again");
 }
 
 /* An unknown code costs the same writes, but nobody's slot. */
@@ -102,13 +111,11 @@ static enum esign_rc slots_take_unknown(struct authn_try *t, struct fault *f)
 
 enum esign_rc authn_slot_take(struct authn_try *t, struct fault *f)
 {
+    enum esign_rc rc = ESIGN_E_CONFLICT;
+
     if (!t->signer)
         return slots_take_unknown(t, f);
-    for (;;) {
-        enum esign_rc rc = slots_take_one(t, f);
-        if (rc == ESIGN_E_CONFLICT)
-            continue; /* another writer made progress */
-        if (rc != ESIGN_E_RATE || !slots_may_wait(t))
-            return rc;
-    }
+    while (rc == ESIGN_E_CONFLICT)
+        rc = slots_take_one(t, f);
+    return rc;
 }

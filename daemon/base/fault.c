@@ -30,6 +30,7 @@ static const struct fault_row *fault_row(enum esign_rc rc)
 struct fault_parts {
     const char *reason, *field;
     unsigned long cause;
+    int retry_after_s;
 };
 
 /* Texts are cut by bytes and may come from outside: what is no whole character becomes '?'. */
@@ -49,7 +50,7 @@ static enum esign_rc fault_fill(struct fault *f, enum esign_rc rc, struct fault_
 {
     if (!f)
         return rc;
-    *f = (struct fault){.rc = rc, .cause = parts.cause};
+    *f = (struct fault){.rc = rc, .cause = parts.cause, .retry_after_s = parts.retry_after_s};
     if (parts.reason)
         (void)snprintf(f->reason, sizeof(f->reason), "%s", parts.reason); /* cut is harmless */
     if (parts.field)
@@ -100,6 +101,18 @@ enum esign_rc fault_cause(struct fault *f, enum esign_rc rc, unsigned long cause
 
     va_start(ap, fmt);
     rc = fault_fill(f, rc, (struct fault_parts){.cause = cause}, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+enum esign_rc fault_retry(struct fault *f, enum esign_rc rc, const char *reason, int retry_after_s,
+                          const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    rc = fault_fill(f, rc, (struct fault_parts){.reason = reason, .retry_after_s = retry_after_s},
+                    fmt, ap);
     va_end(ap);
     return rc;
 }

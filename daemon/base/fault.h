@@ -14,6 +14,7 @@ struct fault {
     char field[64];      /* the member of the request that is at fault; or empty */
     char detail[200];    /* for a person: what is wrong and what to do; never a secret */
     unsigned long cause; /* CK_RV, errno or library code; 0: none */
+    int retry_after_s;   /* when the same request may succeed; 0: not known */
 };
 
 /* Set f (may be NULL) and return rc, so that the origin reads `return fault_set(f, ESIGN_E_…, …)`.
@@ -27,6 +28,10 @@ enum esign_rc fault_reason(struct fault *f, enum esign_rc rc, const char *reason
 /* With a cause from below (errno, CK_RV). */
 enum esign_rc fault_cause(struct fault *f, enum esign_rc rc, unsigned long cause, const char *fmt,
                           ...) __attribute__((format(printf, 4, 5)));
+
+/* As fault_reason, and when the same request may succeed. */
+enum esign_rc fault_retry(struct fault *f, enum esign_rc rc, const char *reason, int retry_after_s,
+                          const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 const char *fault_name(enum esign_rc rc); /* "E_PROTO"; "E_INTERNAL" for an unknown number */
 int fault_http(enum esign_rc rc);         /* HTTP status */

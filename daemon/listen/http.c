@@ -146,11 +146,16 @@ static struct MHD_Response *http_response(struct api_answer *answer)
 static bool http_add_headers(struct MHD_Response *response, const struct api_answer *answer,
                              bool close)
 {
+    char seconds[16];
     bool ok = MHD_add_response_header(response, "Content-Type", answer->content_type) &&
               MHD_add_response_header(response, "Cache-Control", "no-store");
 
     if (answer->allow)
         ok = ok && MHD_add_response_header(response, "Allow", answer->allow);
+    if (answer->retry_after_s > 0) {
+        (void)snprintf(seconds, sizeof(seconds), "%d", answer->retry_after_s); /* fits */
+        ok = ok && MHD_add_response_header(response, "Retry-After", seconds);
+    }
     if (answer->status == 401)
         ok = ok &&
              MHD_add_response_header(response, "WWW-Authenticate", "Components realm=\"esignd\"");

@@ -107,15 +107,10 @@ static enum esign_rc policy_check_numbers(const json_t *policy, struct fault *f)
     static const struct {
         const char *path;
         int64_t min, max;
-    } numbers[] = {{"auth.lock_after", 1, 100},
-                   {"password.min_chars", 8, 128},
-                   {"password.history", 1, 24},
-                   {"password.max_age_d", 1, 3650},
-                   {"ticket.ttl_s", 10, 86400},
-                   {"enrol.secret_ttl_h", 1, 168},
-                   {"certificate.signer_days", 1, 3650},
-                   {"certificate.ca_days", 30, 10950},
-                   {"version", 1, 1}};
+    } numbers[] = {{"password.min_chars", 8, 128},     {"password.history", 1, 24},
+                   {"password.max_age_d", 1, 3650},    {"ticket.ttl_s", 10, 86400},
+                   {"enrol.secret_ttl_h", 1, 168},     {"certificate.signer_days", 1, 3650},
+                   {"certificate.ca_days", 30, 10950}, {"version", 1, 1}};
     const json_t *first = json_object_get(json_object_get(policy, "components"), "first");
 
     if (json_array_size(first) != 2 || !policy_names(first, "id") ||
@@ -133,6 +128,9 @@ static enum esign_rc policy_check_numbers(const json_t *policy, struct fault *f)
                                numbers[i].path, (long long)numbers[i].min,
                                (long long)numbers[i].max);
     }
+    enum esign_rc rc = authn_limits_check(policy, f);
+    if (rc != ESIGN_OK)
+        return rc;
     const json_t *allowed = json_object_get(policy, "signer_algorithms");
     for (size_t i = 0; i < json_array_size(allowed); i++) {
         const char *name = json_string_value(json_array_get(allowed, i));

@@ -125,6 +125,7 @@ enum esign_rc store_open(const char *path, const struct clock *clock, struct sto
         store_close(s);
         return rc;
     }
+    s->opened = (struct store_opened){store_writer_size(s->writer), clock_mono_ms(clock)};
     *ret = s;
     return ESIGN_OK;
 }
@@ -161,6 +162,17 @@ enum esign_rc store_commit(struct store *s, const struct store_change *change,
     if (!rc && s->observe)
         s->observe(s->observe_ctx, change->entry);
     return rc;
+}
+
+bool store_await(struct store *s, const struct store_guard *guards, size_t count,
+                 int64_t deadline_at_ms)
+{
+    return store_writer_await(s->writer, guards, count, deadline_at_ms);
+}
+
+struct store_opened store_opened(const struct store *s)
+{
+    return s->opened;
 }
 
 void store_observe(struct store *s, void (*fn)(void *ctx, const json_t *entry), void *ctx)

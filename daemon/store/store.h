@@ -67,6 +67,12 @@ enum esign_rc store_commit(struct store *s, const struct store_change *change,
                            int64_t deadline_at_ms, struct store_receipt *ret,
                            struct fault *f) MUST_CHECK;
 
+/* Wait until a row has moved from its generation (as a guard of store_commit) and is on disk, at
+ * most until the deadline (monotonic).  False: none has moved.  Moves between the reading of the
+ * generations and this call are not missed. */
+bool store_await(struct store *s, const struct store_guard *guards, size_t count,
+                 int64_t deadline_at_ms);
+
 /* Every read shares a few connections: ESIGN_E_BUSY if none is free for five seconds.  Lists and
  * leaves leave some of them to single rows and entries, which signing needs. */
 
@@ -91,6 +97,13 @@ enum esign_rc store_list(struct store *s, const char *kind, const char *member, 
 
 /* Number of entries. */
 int64_t store_size(struct store *s);
+
+/* When the store was opened: how many entries there were, and the monotonic time.  Entries below
+ * that number are of another process, whose monotonic times mean nothing here. */
+struct store_opened {
+    int64_t size, mono_ms;
+};
+struct store_opened store_opened(const struct store *s);
 
 /* The clock by which entries are timed; borrowed. */
 const struct clock *store_clock(const struct store *s);

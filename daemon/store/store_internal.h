@@ -7,6 +7,7 @@
 
 struct store {
     const struct clock *clock;
+    struct store_opened opened;
     char *path;
     int lock_fd;
     struct store_writer *writer;

@@ -28,6 +28,7 @@ struct store_writer {
     pthread_t thread;
     pthread_mutex_t mutex; /* for what follows and the state of every ticket */
     pthread_cond_t work;
+    pthread_cond_t moved; /* a group has been written */
     struct ticket *first, *last;
     bool closing;
 };
@@ -75,9 +76,20 @@ static void *writer_main(void *arg)
             tickets[i]->state = TICKET_DONE;
             (void)pthread_cond_signal(&tickets[i]->done);
         }
+        (void)pthread_cond_broadcast(&w->moved); /* costs nothing if nobody waits */
     }
     (void)pthread_mutex_unlock(&w->mutex);
     return NULL;
+}
+
+/* A condition whose waits end by the monotonic clock.  These only fill in structures. */
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(condition, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
 }
 
 enum esign_rc store_writer_start(const char *path, sqlite3 *db, const struct clock *clock,
@@ -99,6 +111,7 @@ enum esign_rc store_writer_start(const char *path, sqlite3 *db, const struct clo
     /* With default attributes these two only fill in a structure. */
     (void)pthread_mutex_init(&w->mutex, NULL);
     (void)pthread_cond_init(&w->work, NULL);
+    init_condition(&w->moved);
     int error = pthread_create(&w->thread, NULL, writer_main, w);
     if (error) {
         store_group_done(&w->group);
@@ -120,6 +133,7 @@ void store_writer_stop(struct store_writer *w)
     (void)pthread_join(w->thread, NULL); /* the thread exists and is joined once */
     store_group_done(&w->group);
     (void)pthread_cond_destroy(&w->work);
+    (void)pthread_cond_destroy(&w->moved);
     (void)pthread_mutex_destroy(&w->mutex);
     free(w);
 }
@@ -187,12 +201,7 @@ static bool await_ticket(struct store_writer *w, struct ticket *t, int64_t deadl
 static enum esign_rc submit(struct store_writer *w, struct ticket *t, int64_t deadline_at_ms,
                             struct fault *f)
 {
-    pthread_condattr_t attributes;
-    /* These only fill in structures. */
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&t->done, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    init_condition(&t->done);
     (void)pthread_mutex_lock(&w->mutex);
     enqueue(w, t);
     bool done = await_ticket(w, t, deadline_at_ms);
@@ -205,6 +214,32 @@ static enum esign_rc submit(struct store_writer *w, struct ticket *t, int64_t de
     if (t->job.rc && f)
         *f = t->job.fault;
     return t->job.rc;
+}
+
+static bool has_moved(struct store_writer *w, const struct store_guard *guards, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (store_newest_get(w->group.newest, guards[i].kind, guards[i].id) > guards[i].seq)
+            return true;
+    return false;
+}
+
+bool store_writer_await(struct store_writer *w, const struct store_guard *guards, size_t count,
+                        int64_t deadline_at_ms)
+{
+    bool moved = false;
+    (void)pthread_mutex_lock(&w->mutex);
+    for (;;) {
+        /* what is written after this look is announced after it, under the mutex */
+        moved = has_moved(w, guards, count);
+        int64_t left_ms = deadline_at_ms - clock_mono_ms(w->clock);
+        if (moved || left_ms <= 0)
+            break;
+        struct timespec until = timespec_in(left_ms < WAIT_MAX_MS ? left_ms : WAIT_MAX_MS);
+        (void)pthread_cond_timedwait(&w->moved, &w->mutex, &until); /* the loop looks again */
+    }
+    (void)pthread_mutex_unlock(&w->mutex);
+    return moved;
 }
 
 enum esign_rc store_writer_commit(struct store_writer *w, const struct store_change *change,

@@ -38,6 +38,10 @@ enum esign_rc store_writer_commit(struct store_writer *w, const struct store_cha
                                   const struct store_prepared *prepared, int64_t deadline_at_ms,
                                   struct store_receipt *ret, struct fault *f) MUST_CHECK;
 
+/* As store_await. */
+bool store_writer_await(struct store_writer *w, const struct store_guard *guards, size_t count,
+                        int64_t deadline_at_ms);
+
 /* Keep a checkpoint's note; errors as store_put_checkpoint. */
 enum esign_rc store_writer_put_checkpoint(struct store_writer *w, int64_t size, const char *note,
                                           struct fault *f) MUST_CHECK;

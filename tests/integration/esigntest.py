@@ -229,15 +229,19 @@ def children_of(pid):
 
 
 class Instance:
-    """A site of its own. options: esignd.conf values by dotted name, written as they stand."""
+    """A site of its own. options: esignd.conf values by dotted name, written as they stand. policy:
+    groups of policy.json whose members replace those that are shipped: {"auth": {"delay_s": []}}.
+    """
 
-    def __init__(self, options=None, environment=None):
+    def __init__(self, options=None, environment=None, policy=None):
         self.prefix = installed_prefix()
         self.closed = False
         atexit.register(self.close)  # for a run that is broken off
         self.root = tempfile.mkdtemp(prefix="esign-")
         os.chmod(self.root, 0o755)
         trial_site().make(self.root, self.prefix, options or {})
+        if policy:
+            self.change_policy(policy)
         self.config = os.path.join(self.root, "etc", "esignd.conf")
         self.socket = os.path.join(self.root, "run", "esignd.sock")
         self.environment = {"ASAN_OPTIONS": "detect_leaks=0", **(environment or {})}
@@ -247,6 +251,16 @@ class Instance:
                                 "officer two has a long password")]
         self.terminal = self.application = None
         self.enrolled = 0
+
+    def change_policy(self, changes):
+        """Before init: it reads the policy once."""
+        path = os.path.join(self.root, "etc", "policy", "policy.json")
+        with open(path, encoding="utf-8") as file:
+            policy = json.load(file)
+        for group, members in changes.items():
+            policy.setdefault(group, {}).update(members)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(policy, file)
 
     # life
 

@@ -1,7 +1,6 @@
 """The life of a password: rules, change, history, age, forced change."""
 
 import json
-import os
 import unittest
 
 import esigntest
@@ -20,21 +19,11 @@ def refused(test, code, call, *arguments, reason=None, field=None, **named):
         test.assertEqual(caught.exception.body.get("field"), field, caught.exception.body)
 
 
-def set_policy(esignd, **password):
-    """Change numbers of policy.json; before init."""
-    path = os.path.join(esignd.root, "etc", "policy", "policy.json")
-    with open(path, encoding="utf-8") as file:
-        policy = json.load(file)
-    policy["password"].update(password)
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(policy, file)
-
-
 class Credentials(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.esignd = Instance()
-        set_policy(cls.esignd, history=3)
+        cls.esignd.change_policy({"password": {"history": 3}})
         cls.esignd.ready()
         cls.addClassCleanup(cls.esignd.close)
 
@@ -199,7 +188,7 @@ class Age(unittest.TestCase):
     def test_age__near_its_end__warned(self):
         esignd = Instance()
         self.addCleanup(esignd.close)
-        set_policy(esignd, max_age_d=10)
+        esignd.change_policy({"password": {"max_age_d": 10}})
         esignd.ready()
         esignd.enrol("ageing")
         credential = esignd.get("/v1/signers/ageing")["credential"]
@@ -211,7 +200,7 @@ class Age(unittest.TestCase):
     def test_age__none_and_no_reviews__init_refused(self):
         esignd = Instance()
         self.addCleanup(esignd.close)
-        set_policy(esignd, max_age_d=0)
+        esignd.change_policy({"password": {"max_age_d": 0}})
         esignd.launch("tokens")
         esignd.start()
         refused(self, "E_POLICY", esignd.init, field="password.max_age_d")

@@ -1,4 +1,4 @@
-"""Signers and officers: evidence first, two persons, revoke at once, lock and unlock."""
+"""Signers and officers: evidence first, two persons, revoke at once."""
 
 import unittest
 
@@ -121,41 +121,6 @@ class People(unittest.TestCase):
                          ["signer.revoke"])
         self.assertEqual([e["reason"] for e in history if e["action"] == "signer.revoke"],
                          ["left the company"])
-
-    @req("11.300(d)", "S8", "3.2")
-    def test_lock__after_five_failures__until_another_officer_unlocks(self):
-        signer = self.esignd.enrol("forgetful")
-        ticket = self.esignd.ticket(RECORD, "batch", "F-1", "1")
-        wrong = Person("forgetful", "", "", "not my password at all")
-        for _ in range(5):
-            self.refused("E_AUTH_FAILED", self.esignd.authorise, ticket, wrong)
-        self.refused("E_SIGNER_STATE", self.esignd.authorise, ticket, signer, reason="locked")
-        self.assertEqual(self.esignd.get("/v1/signers/forgetful")["state"], "locked")
-        self.esignd.kill("esignd")  # the counter survives
-        self.refused("E_SIGNER_STATE", self.esignd.authorise, ticket, signer, reason="locked")
-        self.esignd.post("/v1/signers/forgetful/unlock", {
-            "components": self.esignd.officers[1].components, "reason": "identified in person"})
-        self.esignd.authorise(ticket, signer)
-
-    @req("5.10", "5.26", "11.300(d)")
-    def test_lock__of_every_officer__root_unlocks_and_nobody_else(self):
-        for officer in self.esignd.officers:
-            wrong = {"user_id": officer.user_id, "password": "not the officer's password"}
-            for _ in range(5):
-                self.refused("E_AUTH_FAILED", self.esignd.post, "/v1/signers/nobody/revoke",
-                             {"components": wrong, "reason": "guessing"})
-        path = "/v1/signers/%s/unlock-officer" % self.esignd.officers[0].user_id
-        reason = {"reason": "all officers are locked"}
-        self.refused("E_AUTHZ", self.esignd.post, path, reason)
-        done = self.esignd.esign("signer", "unlock-officer", self.esignd.officers[0].user_id,
-                                 "--reason", reason["reason"], caller=esigntest.ROOT_CALLER)
-        self.assertIn(b"active", done.stdout)
-        self.refused("E_CONFLICT", self.esignd.post, path, reason, caller=esigntest.ROOT_CALLER)
-        self.esignd.post("/v1/signers/%s/unlock" % self.esignd.officers[1].user_id, {
-            "components": self.esignd.officers[0].components, "reason": "identified in person"})
-        entry = next(e for e in self.esignd.entries() if e["action"] == "officer.unlock")
-        self.assertEqual((entry["actor"], entry["reason"]),
-                         ({"role": "peer", "uid": 0}, reason["reason"]))
 
     @req("11.10(k)(2)", "3.1", "11.10(j)")
     def test_init__policy_meanings_statement_and_plan__entered_in_the_trail(self):

@@ -25,14 +25,34 @@ enum esign_rc hash_verify(struct hash *h, const char *phc, const struct secret *
     return ESIGN_OK;
 }
 
+/* The site's clock: the system's, moved by the test. */
+static _Atomic int64_t clock_mono_skip, clock_wall_skip;
+
+static int64_t moved_now(void *ctx)
+{
+    (void)ctx;
+    return clock_now_ms(clock_system()) + atomic_load(&clock_wall_skip);
+}
+
+static int64_t moved_mono(void *ctx)
+{
+    (void)ctx;
+    return clock_mono_ms(clock_system()) + atomic_load(&clock_mono_skip);
+}
+
+static const struct clock moved_clock = {moved_now, moved_mono, NULL};
+
+static const struct authn_limits no_delay = {.lock_after = 5, .alert_after = 3};
+
 struct fixture {
     char path[64];
+    struct authn_limits limits;
     struct store *store;
 };
 
 static int64_t soon(void)
 {
-    return clock_mono_ms(clock_system()) + 30000;
+    return clock_mono_ms(&moved_clock) + 30000;
 }
 
 static void put(struct store *store, const char *kind, const char *id, json_t *body)
@@ -63,12 +83,15 @@ static int setup(void **state)
     struct fault f;
 
     assert_non_null(x);
+    atomic_store(&clock_mono_skip, 0);
+    atomic_store(&clock_wall_skip, 0);
+    x->limits = no_delay;
     assert_int_equal(secret_start(&f), ESIGN_OK);
     (void)snprintf(x->path, sizeof(x->path), "/tmp/esign-authn-XXXXXX");
     assert_non_null(mkdtemp(x->path));
     char file[128];
     (void)snprintf(file, sizeof(file), "%s/store.db", x->path);
-    assert_int_equal(store_open(file, clock_system(), &x->store, &f), ESIGN_OK);
+    assert_int_equal(store_open(file, &moved_clock, &x->store, &f), ESIGN_OK);
     put(x->store, "userid", "jdoe", json_pack("{s:s}", "signer_id", "S-1"));
     put(x->store, "signer", "S-1",
         json_pack("{s:s, s:s, s:s}", "signer_id", "S-1", "user_id", "jdoe", "state", "active"));
@@ -97,8 +120,7 @@ claim_by(enum esign_rc (*prove)(struct store *, struct hash *, const struct auth
 {
     struct secret *secret = secret_new(bytes_of_str(password));
     struct authn_person person = {0};
-    const struct authn_claim c = {user_id, secret, "mes",
-                                  NULL,    {5},    clock_mono_ms(clock_system()) + 5000};
+    const struct authn_claim c = {user_id, secret, "mes", NULL, x->limits, soon()};
     enum esign_rc rc = prove(x->store, NULL, &c, &person, f);
 
     if (rc == ESIGN_OK) {
@@ -278,7 +300,7 @@ static void test_authn_components__locked_meanwhile__an_older_try_does_not_unloc
     struct fault f;
     struct secret *secret = secret_new(bytes_of_str("right password"));
     struct authn_person person = {0};
-    const struct authn_claim c = {"jdoe", secret, "mes", NULL, {5}, soon()};
+    const struct authn_claim c = {"jdoe", secret, "mes", NULL, x->limits, soon()};
 
     assert_int_equal(authn_components(x->store, NULL, &c, &person, &f), ESIGN_OK);
     put(x->store, "attempt", "S-1",
@@ -334,7 +356,8 @@ test_authn_components__must_change__told_after_right_ones_and_only_a_change(void
 /* A try in memory, as a session makes it: the rows of the person, then a right or wrong answer. */
 static enum esign_rc try_in_memory(struct fixture *x, bool right, struct fault *f)
 {
-    const struct authn_claim c = {.application = "mes", .limits = {5}, .deadline_at_ms = soon()};
+    const struct authn_claim c = {
+        .application = "mes", .limits = x->limits, .deadline_at_ms = soon()};
     struct authn_person person = {0};
     enum esign_rc rc = authn_person_of(x->store, &c, "S-1", &person, f);
 
@@ -439,6 +462,160 @@ static void test_authn_components__unusable__alert_with_right_components_only(vo
     assert_int_equal(count_entries(x, "attempt.refused", "unusable-credential"), 1);
 }
 
+static void wrong(struct fixture *x, int times)
+{
+    struct fault f;
+
+    for (int i = 0; i < times; i++)
+        assert_int_equal(claim(x, "jdoe", "wrong", &f), ESIGN_E_AUTH_FAILED);
+}
+
+/* Even the right password is not looked at, and nothing is counted. */
+static void refused_for(struct fixture *x, int seconds)
+{
+    struct fault f;
+    int hashes = atomic_load(&hashes_computed);
+    int failed = count_entries(x, "attempt.failed", NULL);
+
+    assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_E_RATE);
+    assert_string_equal(f.reason, "delay");
+    assert_int_equal(f.retry_after_s, seconds);
+    assert_int_equal(atomic_load(&hashes_computed), hashes);
+    assert_int_equal(count_entries(x, "attempt.failed", NULL), failed);
+}
+
+static void test_authn_components__inside_a_delay__neither_evaluated_nor_counted(void **state)
+{
+    REQ("11.300(d)", "0.3");
+    struct fixture *x = *state;
+    struct fault f;
+
+    x->limits = authn_limits_of(NULL);
+    wrong(x, 3);
+    for (int i = 0; i < 10; i++)
+        refused_for(x, 2);
+    atomic_fetch_add(&clock_mono_skip, 2000);
+    wrong(x, 1);
+    refused_for(x, 5);
+    assert_int_equal(try_in_memory(x, true, &f), ESIGN_E_RATE);
+    assert_int_equal(claim(x, "nobody", "wrong", &f), ESIGN_E_AUTH_FAILED);
+    atomic_fetch_add(&clock_mono_skip, 4500);
+    refused_for(x, 1);
+    atomic_fetch_add(&clock_mono_skip, 500);
+    assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_OK);
+    wrong(x, 3); /* the counter has started anew */
+    refused_for(x, 2);
+}
+
+static void test_authn_components__machine_time_set__ends_no_delay_and_makes_none(void **state)
+{
+    REQ("11.300(d)");
+    struct fixture *x = *state;
+    struct fault f;
+    const int64_t year_ms = 365LL * 24 * 3600 * 1000;
+
+    x->limits = authn_limits_of(NULL);
+    wrong(x, 3);
+    atomic_store(&clock_wall_skip, year_ms);
+    refused_for(x, 2);
+    atomic_store(&clock_wall_skip, year_ms - 30000);
+    refused_for(x, 2);
+    atomic_fetch_add(&clock_mono_skip, 2000);
+    assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_OK);
+}
+
+static void reopen(struct fixture *x)
+{
+    char file[128];
+    struct fault f;
+
+    store_close(x->store);
+    (void)snprintf(file, sizeof(file), "%s/store.db", x->path);
+    assert_int_equal(store_open(file, &moved_clock, &x->store, &f), ESIGN_OK);
+}
+
+static void test_authn_components__restart__the_delay_begins_anew(void **state)
+{
+    REQ("11.300(d)");
+    struct fixture *x = *state;
+    struct fault f;
+    static const int64_t after[] = {0, -3600000, 3600000}; /* the same boot, and other boots */
+
+    x->limits = authn_limits_of(NULL);
+    for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+        wrong(x, 3);
+        atomic_fetch_add(&clock_mono_skip, 1000);
+        refused_for(x, 1);
+        atomic_fetch_add(&clock_mono_skip, after[i]);
+        reopen(x);
+        refused_for(x, 2);
+        atomic_fetch_add(&clock_mono_skip, 2000);
+        assert_int_equal(claim(x, "jdoe", "right password", &f), ESIGN_OK);
+    }
+}
+
+static void test_authn_components__parallel_guesses__no_more_than_before_a_delay(void **state)
+{
+    REQ("11.300(d)");
+    struct fixture *x = *state;
+    pthread_t threads[32];
+
+    x->limits = authn_limits_of(NULL);
+    for (size_t i = 0; i < 32; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, guess, x), 0);
+    for (size_t i = 0; i < 32; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&hashes_computed), 3);
+    refused_for(x, 2);
+}
+
+static void test_authn_recover__reaches_the_lock__alerts(void **state)
+{
+    REQ("11.300(d)");
+    struct fixture *x = *state;
+    struct fault f;
+    size_t count = 0;
+
+    wrong(x, 4);
+    put(x->store, "try", "S-1.2", json_pack("{s:s, s:s}", "signer_id", "S-1", "state", "taken"));
+    assert_int_equal(authn_recover(x->store, soon(), &count, &f), ESIGN_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(count_entries(x, "attempt.interrupted", "lockout"), 1);
+}
+
+static void test_authn_limits_check__numbers_out_of_range__named(void **state)
+{
+    REQ("0.3", "11.300(d)");
+    (void)state;
+    static const struct {
+        const char *auth, *field;
+    } rows[] = {
+        {"{\"lock_after\":5,\"alert_after\":1,\"delay_s\":[]}", ""},
+        {"{\"lock_after\":100,\"alert_after\":3,\"delay_s\":[0,3600]}", ""},
+        {"{\"lock_after\":0,\"alert_after\":3,\"delay_s\":[]}", "auth.lock_after"},
+        {"{\"lock_after\":101,\"alert_after\":3,\"delay_s\":[]}", "auth.lock_after"},
+        {"{\"lock_after\":5,\"alert_after\":0,\"delay_s\":[]}", "auth.alert_after"},
+        {"{\"lock_after\":5,\"delay_s\":[]}", "auth.alert_after"},
+        {"{\"lock_after\":5,\"alert_after\":3}", "auth.delay_s"},
+        {"{\"lock_after\":5,\"alert_after\":3,\"delay_s\":2}", "auth.delay_s"},
+        {"{\"lock_after\":5,\"alert_after\":3,\"delay_s\":[-1]}", "auth.delay_s"},
+        {"{\"lock_after\":5,\"alert_after\":3,\"delay_s\":[3601]}", "auth.delay_s"},
+        {"{\"lock_after\":5,\"alert_after\":3,\"delay_s\":[\"2\"]}", "auth.delay_s"},
+        {"{\"lock_after\":5,\"alert_after\":3,"
+         "\"delay_s\":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}",
+         "auth.delay_s"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fault f = {0};
+        CLEANUP(json_decref_p)
+        json_t *policy = json_pack("{s:o}", "auth", json_loads(rows[i].auth, 0, NULL));
+        assert_int_equal(authn_limits_check(policy, &f),
+                         *rows[i].field ? ESIGN_E_POLICY : ESIGN_OK);
+        assert_string_equal(f.field, rows[i].field);
+    }
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -459,6 +636,12 @@ int main(void)
         CASE(test_authn_person_of__unusable__refused),
         CASE(test_authn_components__third_failure_and_lock__alert),
         CASE(test_authn_components__unusable__alert_with_right_components_only),
+        CASE(test_authn_components__inside_a_delay__neither_evaluated_nor_counted),
+        CASE(test_authn_components__machine_time_set__ends_no_delay_and_makes_none),
+        CASE(test_authn_components__restart__the_delay_begins_anew),
+        CASE(test_authn_components__parallel_guesses__no_more_than_before_a_delay),
+        CASE(test_authn_recover__reaches_the_lock__alerts),
+        CASE(test_authn_limits_check__numbers_out_of_range__named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,10 @@ static void test_register_policy_load__numbers_out_of_range__named(void **state)
     assert_int_equal(load_changed("policy.json", "auth", json_pack("{s:i}", "lock_after", 0), &f),
                      ESIGN_E_POLICY);
     assert_string_equal(f.field, "auth.lock_after");
+    assert_int_equal(load_changed("policy.json", "auth",
+                                  json_pack("{s:i, s:i}", "lock_after", 5, "alert_after", 3), &f),
+                     ESIGN_E_POLICY);
+    assert_string_equal(f.field, "auth.delay_s");
     assert_int_equal(
         load_changed("policy.json", "password", json_pack("{s:i}", "min_chars", 4), &f),
         ESIGN_E_POLICY);

@@ -559,6 +559,38 @@ static void test_store_commit__8_threads_one_guard__refused_ones_harm_nobody(voi
     assert_int_equal(bad_seq, -1);
 }
 
+struct waiter {
+    struct fixture *x;
+    bool moved;
+};
+
+static void *waiter_main(void *arg)
+{
+    struct waiter *w = arg;
+    const struct store_guard guards[] = {{"item", "none", -1}, {"item", "a", 0}};
+
+    w->moved = store_await(w->x->store, guards, 2, INT64_MAX);
+    return NULL;
+}
+
+static void test_store_await__row_moves__woken_and_never_missed(void **state)
+{
+    REQ("design 7");
+    struct fixture *x = *state;
+    struct waiter w = {.x = x};
+    pthread_t thread;
+    const struct store_guard old = {"item", "a", 0}, newest = {"item", "a", 2};
+
+    assert_int_equal(fixture_commit(x, "item", "a", "1", -1, NULL), ESIGN_OK);
+    assert_int_equal(pthread_create(&thread, NULL, waiter_main, &w), 0);
+    assert_int_equal(fixture_commit(x, "item", "b", "1", -1, NULL), ESIGN_OK);
+    assert_int_equal(fixture_commit(x, "item", "a", "2", 0, NULL), ESIGN_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(w.moved);
+    assert_true(store_await(x->store, &old, 1, x->mono_ms));
+    assert_false(store_await(x->store, &newest, 1, x->mono_ms));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -588,6 +620,7 @@ int main(void)
         CASE(test_store_open__second_opener__conflict),
         CASE(test_store_open__new_file__private),
         CASE(test_store_put_checkpoint__several__newest_and_in_order),
+        CASE(test_store_await__row_moves__woken_and_never_missed),
         CASE(test_store_commit__8_threads_one_guard__refused_ones_harm_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
