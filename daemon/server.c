@@ -16,6 +16,7 @@
 #include "base/worker/serve.h"
 #include "confine.h"
 #include "listen/listen.h"
+#include "register/register.h"
 #include "reload.h"
 #include "site/site.h"
 #include "start.h"
@@ -25,6 +26,7 @@ enum {
     SERVER_TICK_MS = 1000,
     SERVER_DRAIN_MS = 10000,
     SERVER_REPORT_MS = 5000, /* to enter refused peers */
+    SERVER_REQUEST_MAX = 128,
     SERVER_SOCKET_MODE = 0660,
 };
 
@@ -82,6 +84,27 @@ static enum esign_rc server_permit(void *site, const struct api_peer *peer, cons
     if (peer->kind != API_PEER_APPLICATION || !right)
         return ESIGN_OK;
     return authn_caller_right(site_store(site), peer->id, right, f);
+}
+
+/* Source: 21 CFR 11.10(g). */
+static void server_denied(void *site, const struct api_peer *peer, const struct api_route *route,
+                          const struct fault *f)
+{
+    bool application = peer->kind == API_PEER_APPLICATION;
+    bool terminal = peer->kind == API_PEER_TERMINAL;
+    const struct register_origin origin = {.application = application ? peer->id : NULL,
+                                           .terminal = terminal ? peer->id : NULL};
+    char object[API_ID_MAX + 16], request[SERVER_REQUEST_MAX];
+    struct fault denied = *f;
+
+    (void)snprintf(object, sizeof(object), "%s/%s",
+                   application ? "application" : (terminal ? "terminal" : "socket"),
+                   application || terminal ? peer->id : "esignd");
+    (void)snprintf(request, sizeof(request), "%s %s", route->method, route->pattern);
+    if (register_peer_refused(site, &origin, (int64_t)peer->uid, "request.denied", object, request,
+                              &denied) != f->rc)
+        log_error("a denied request could not be entered code=%s detail=\"%s\"",
+                  fault_name(denied.rc), denied.detail);
 }
 
 /* Callers that nobody registered.  Source: 21 CFR 11.10(d), 11.300(d). */
@@ -157,7 +180,8 @@ static enum esign_rc server_listen(struct server *s, struct fault *f)
                                     .route_count = api_route_count,
                                     .service = s->site,
                                     .ready = server_ready,
-                                    .permit = server_permit};
+                                    .permit = server_permit,
+                                    .denied = server_denied};
     const struct listen_options options = {
         .fd = s->listen_fd,
         .max_connections = (unsigned)config_int(c, "socket.max_connections"),

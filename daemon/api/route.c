@@ -93,6 +93,16 @@ static enum esign_rc route_check_peer(const struct api_router *router, const str
     return router->permit(router->service, &call->peer, is_application ? route->right : NULL, f);
 }
 
+/* What is no denial but a failure of the service is in its log only. */
+static void route_tell_denied(const struct api_router *router, const struct api_call *call,
+                              enum esign_rc rc, struct fault *f)
+{
+    f->rc = rc;
+    if (router->denied &&
+        (rc == ESIGN_E_AUTHZ || rc == ESIGN_E_TERMINAL || rc == ESIGN_E_PEER_DENIED))
+        router->denied(router->service, &call->peer, call->route, f);
+}
+
 static enum esign_rc route_check_state(const struct api_router *router,
                                        const struct api_route *route, struct fault *f)
 {
@@ -140,6 +150,8 @@ enum esign_rc api_admit(const struct api_router *router, struct api_call *call,
     if (rc != ESIGN_OK)
         return rc;
     rc = route_check_peer(router, call, f);
+    if (rc != ESIGN_OK)
+        route_tell_denied(router, call, rc, f);
     if (rc == ESIGN_OK)
         rc = route_check_state(router, call->route, f);
     if (rc == ESIGN_OK)

@@ -112,12 +112,15 @@ struct api_route {
 struct api_router {
     const struct api_route *routes;
     size_t route_count;
-    void *service; /* given to handlers and to the two questions below */
+    void *service; /* given to handlers and to the questions below */
     bool (*ready)(void *service);
     /* Whether the peer is (still) registered and, for an application, has the right (NULL: none is
      * needed).  Asked for every request.  ESIGN_E_PEER_DENIED, ESIGN_E_AUTHZ. */
     enum esign_rc (*permit)(void *service, const struct api_peer *peer, const char *right,
                             struct fault *f);
+    /* Told of a registered caller who may not do this; may be NULL.  Source: 21 CFR 11.10(g). */
+    void (*denied)(void *service, const struct api_peer *peer, const struct api_route *route,
+                   const struct fault *f);
 };
 
 /* The value of a parameter that the row allows, or NULL if it was not sent. */

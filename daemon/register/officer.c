@@ -51,6 +51,31 @@ enum esign_rc register_refused(struct site *s, const struct register_origin *ori
     return refused.rc;
 }
 
+enum esign_rc register_peer_refused(struct site *s, const struct register_origin *origin,
+                                    int64_t uid, const char *action, const char *object,
+                                    const char *request, struct fault *f)
+{
+    struct store_change change = {0};
+    struct store_receipt receipt;
+    struct fault refused = *f;
+    CLEANUP(json_decref_p)
+    json_t *new_value = request ? json_pack("{s:s}", "request", request) : NULL;
+    const struct audit_act act = {.action = action,
+                                  .object = object,
+                                  .result = refused.rc,
+                                  .result_reason = refused.reason,
+                                  .actor = {.role = "peer", .uid = uid},
+                                  .application = origin->application,
+                                  .terminal = origin->terminal,
+                                  .new_value = new_value};
+
+    enum esign_rc rc = site_commit(s, &act, &change, register_later(s), &receipt, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    *f = refused;
+    return refused.rc;
+}
+
 struct authn_claim register_claim(const struct register_origin *origin, const char *user_id,
                                   const struct secret *password, const json_t *policy)
 {

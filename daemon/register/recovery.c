@@ -28,9 +28,9 @@ static enum esign_rc recovery_check(struct site *s, const json_t *signer, struct
     return rc;
 }
 
-enum esign_rc register_unlock_officer(struct site *s, const struct register_origin *origin,
-                                      int64_t uid, const char *user_id, const char *reason,
-                                      struct fault *f)
+static enum esign_rc recovery_unlock(struct site *s, const struct register_origin *origin,
+                                     int64_t uid, const char *user_id, const char *reason,
+                                     struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *signer = NULL;
     struct store_change change = {0};
@@ -60,4 +60,17 @@ enum esign_rc register_unlock_officer(struct site *s, const struct register_orig
     if (rc == ESIGN_OK)
         site_checkpoint_now(s);
     return rc;
+}
+
+enum esign_rc register_unlock_officer(struct site *s, const struct register_origin *origin,
+                                      int64_t uid, const char *user_id, const char *reason,
+                                      struct fault *f)
+{
+    char object[80];
+    enum esign_rc rc = recovery_unlock(s, origin, uid, user_id, reason, f);
+
+    if (rc == ESIGN_OK)
+        return rc;
+    (void)snprintf(object, sizeof(object), "userid/%s", user_id);
+    return register_peer_refused(s, origin, uid, "officer.unlock", object, NULL, f);
 }

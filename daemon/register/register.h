@@ -28,6 +28,13 @@ enum esign_rc register_refused(struct site *s, const struct register_origin *ori
                                const struct authn_person *person, const char *action,
                                const char *object, struct fault *f) MUST_CHECK;
 
+/* Enter that a caller who is known by uid only was refused for *f, which stays as it is.  request:
+ * what was asked for, or NULL.  Returns f->rc, or why the entry can't be written.
+ * Source: 21 CFR 11.10(g). */
+enum esign_rc register_peer_refused(struct site *s, const struct register_origin *origin,
+                                    int64_t uid, const char *action, const char *object,
+                                    const char *request, struct fault *f) MUST_CHECK;
+
 /* ---- first start (init.c) */
 
 /* Make keys and CA, enter policy, meanings, statement and plans from the policy directory, enrol

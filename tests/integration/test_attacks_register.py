@@ -202,6 +202,46 @@ class Register(Case):
         self.assertNotIn("receipt_hash", str(shown))
 
 
+    @req("11.10(g)", "11.10(e)", "0.1")
+    def test_denied__right_or_place_missing__entered(self):
+        reader, terminal = esigntest.application_caller(7), self.esignd.terminal
+        uid = os.geteuid() if terminal.uid is None else terminal.uid
+        ticket = {"record": self.esignd.record(b"record", "batch", "D-1", "1"),
+                  "meaning": "approved"}
+        cases = [(terminal, "/v1/signers/mkeller/unlock-officer", {"reason": "x"}, "E_AUTHZ",
+                  ("terminal/trial-terminal", "E_AUTHZ", uid))]
+        if ROOT:  # callers of several users
+            self.esignd.add_application("reader", reader.uid, rights=("read",))
+            cases += [(reader, "/v1/tickets", ticket, "E_AUTHZ",
+                       ("application/reader", "E_AUTHZ(ticket)", reader.uid)),
+                      (reader, "/v1/approvals", {}, "E_TERMINAL",
+                       ("application/reader", "E_TERMINAL", reader.uid)),
+                      (ROOT_CALLER, "/v1/tickets", ticket, "E_AUTHZ",
+                       ("socket/esignd", "E_AUTHZ", 0))]
+        for caller, path, body, code, told in cases:
+            with self.subTest(path=path, told=told):
+                size = self.size()
+                self.refused(code, self.esignd.post, path, body, caller=caller)
+                entries = self.since(size, "request.denied")
+                self.assertEqual([(e["object"], e["result"], e["actor"]["uid"])
+                                  for e in entries], [told])
+                self.assertTrue(entries[0]["new"]["request"].startswith("POST /v1/"))
+
+    @req("11.10(g)", "11.10(e)", "5.26")
+    def test_unlock_officer__refused__entered(self):
+        self.esignd.enrol("no-officer")
+        for user_id, result in (("no-officer", "E_AUTHZ"), ("mkeller", "E_CONFLICT"),
+                                ("nobody", "E_NOT_FOUND")):
+            with self.subTest(user_id=user_id):
+                size = self.size()
+                self.refused(result, self.esignd.post,
+                             "/v1/signers/%s/unlock-officer" % user_id, {"reason": "a try"},
+                             caller=ROOT_CALLER)
+                self.assertEqual([(e["object"], e["result"], e["actor"])
+                                  for e in self.since(size, "officer.unlock")],
+                                 [("userid/" + user_id, result, {"role": "peer", "uid": 0})])
+
+
 class Activation(Case):
     @classmethod
     def setUpClass(cls):
