@@ -241,6 +241,10 @@ void api_dispatch(const struct api_router *router, const struct api_call *call, 
     if (rc == ESIGN_OK)
         return;
     f.rc = rc; /* what was returned counts, also where the fault was not filled */
+    /* where a person acts, or root, the handler has entered it */
+    if (call->route->components == API_COMPONENTS_NONE &&
+        (call->route->peers & API_PEER_APPLICATION))
+        route_tell_denied(router, call, rc, &f);
     route_log(call, &f);
     api_reply_fault(&f, 0, ret);
 }

@@ -227,6 +227,27 @@ class Register(Case):
                                   for e in entries], [told])
                 self.assertTrue(entries[0]["new"]["request"].startswith("POST /v1/"))
 
+    @req("11.10(g)", "11.10(e)")
+    def test_denied__object_of_another_application__entered(self):
+        if not ROOT:
+            return  # applications of several users
+        other = esigntest.application_caller(8)
+        self.esignd.add_application("stranger", other.uid, rights=("ticket",))
+        signer = self.esignd.enrol("owned")
+        ticket = self.esignd.ticket(b"record", "batch", "D-2", "1")["ticket"]
+        signature = self.esignd.sign(signer, b"record", "batch", "D-3", "1")["signature"]
+        for path, body in (("/v1/tickets/" + ticket, None),
+                           ("/v1/tickets/%s/cancel" % ticket, {"reason": "a try"}),
+                           ("/v1/signatures/" + signature, None)):
+            with self.subTest(path=path):
+                size = self.size()
+                method = "GET" if body is None else "POST"
+                self.refused("E_AUTHZ", self.esignd.ask, method, path, body, caller=other)
+                told = [(e["object"], e["new"]["request"]) for e in
+                        self.since(size, "request.denied")]
+                self.assertEqual(told, [("application/stranger", "%s %s" % (
+                    method, path.replace(ticket, "{id}").replace(signature, "{id}")))])
+
     @req("11.10(g)", "11.10(e)", "5.26")
     def test_unlock_officer__refused__entered(self):
         self.esignd.enrol("no-officer")
