@@ -142,10 +142,10 @@ static enum esign_rc counter_rise(struct authn_try *t, struct fault *f)
     CLEANUP(json_decref_p) json_t *slot = authn_slot_row(t, "free");
     CLEANUP(json_decref_p) json_t *attempt = NULL;
 
+    enum esign_rc rc = authn_read_counter(t, f);
+    if (rc != ESIGN_OK)
+        return rc;
     if (t->signer) {
-        enum esign_rc rc = authn_read_counter(t, f);
-        if (rc != ESIGN_OK)
-            return rc;
         attempt = authn_attempt_row(t, ++t->failures);
         change.rows[change.row_count++] = (struct store_row){"attempt", t->attempt_id, attempt};
         change.guards[change.guard_count++] =

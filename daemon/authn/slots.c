@@ -98,12 +98,18 @@ static enum esign_rc slots_take_one(struct authn_try *t, struct fault *f)
                        "other tries of this signer are being checked; try again");
 }
 
-/* An unknown code costs the same writes, but nobody's slot. */
+/* An unknown code costs the same reads and writes, but nobody's slot. */
 static enum esign_rc slots_take_unknown(struct authn_try *t, struct fault *f)
 {
     struct store_change change = {0};
-    CLEANUP(json_decref_p) json_t *slot = authn_slot_row(t, "taken");
+    struct slots_seen seen; /* tells nothing */
+    enum esign_rc rc = authn_read_counter(t, f);
 
+    if (rc == ESIGN_OK)
+        rc = slots_look(t, &seen, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    CLEANUP(json_decref_p) json_t *slot = authn_slot_row(t, "taken");
     (void)snprintf(t->slot_id, sizeof(t->slot_id), "%s.0", t->attempt_id);
     change.rows[change.row_count++] = (struct store_row){"try", t->slot_id, slot};
     return authn_enter(t, &slots_reserved, &change, t->claim->deadline_at_ms, &t->slot_seq, f);

@@ -4,47 +4,19 @@
 # build: release
 
 import json
-import mmap
-import os
 import re
-import struct
-import tempfile
 import threading
 import time
 import unittest
 
 import esigntest
 from esigntest import Instance, Person, Refused, req, wait_for
+from hashwatch import HashWatch
 
 RECORD = b"record"
 GUESSES = 64
 HASH = {"hash.memory_kib": "8192", "hash.iterations": "1", "hash.workers": "4"}
 TRIES = ("attempt.reserve", "attempt.failed", "attempt.refused", "signer.lock")
-
-
-class HashWatch:
-    """How many passwords esignd has had checked: tests/fault/hash_watch.c."""
-
-    def __init__(self):
-        self.file = tempfile.NamedTemporaryFile(prefix="esign-watch-")
-        self.file.write(bytes(16))
-        self.file.flush()
-        os.chmod(self.file.name, 0o666)  # esignd is another user
-        self.memory = mmap.mmap(self.file.fileno(), 16)
-        self.environment = {
-            "LD_PRELOAD": os.path.join(esigntest.BUILD, "fault", "hash_watch.so"),
-            "ESIGN_HASH_WATCH": self.file.name}
-
-    def checked(self):
-        return struct.unpack_from("=q", self.memory, 0)[0]
-
-    def plant(self, wait_ms):
-        """Let a code that belongs to nobody take longer."""
-        struct.pack_into("=q", self.memory, 8, wait_ms)
-
-    def close(self):
-        self.memory.close()
-        self.file.close()
 
 
 def wrong(person, number=0):
