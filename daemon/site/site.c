@@ -265,15 +265,18 @@ enum esign_rc site_clock_state(const struct site *s, const char **ret_state, int
 
 void site_new_id(char letter, char ret[SITE_ID_MAX])
 {
-    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
-    uint8_t random[26];
+    static const char alphabet[] = "234567abcdefghijklmnopqrstuvwxyz"; /* in the order of bytes */
+    uint8_t random[SITE_ID_CHARS - SITE_ID_TIME];
+    int64_t now_ms = clock_now_ms(clock_system());
 
     bytes_random(random, sizeof(random));
     ret[0] = letter;
     ret[1] = '-';
+    for (int i = 0; i < SITE_ID_TIME; i++)
+        ret[2 + i] = alphabet[now_ms >> 5 * (SITE_ID_TIME - 1 - i) & 31];
     for (size_t i = 0; i < sizeof(random); i++)
-        ret[2 + i] = alphabet[random[i] & 31];
-    ret[2 + sizeof(random)] = '\0';
+        ret[2 + SITE_ID_TIME + i] = alphabet[random[i] & 31];
+    ret[2 + SITE_ID_CHARS] = '\0';
 }
 
 enum esign_rc site_commit(struct site *s, const struct audit_act *act, struct store_change *change,

@@ -85,7 +85,10 @@ void site_set_ready(struct site *s);
 enum esign_rc site_clock_state(const struct site *s, const char **ret_state, int64_t *ret_error_ms,
                                struct fault *f) MUST_CHECK;
 
-/* A new identifier: one letter, '-', 26 random characters (130 bits). */
+/* A new identifier: one letter, '-', the time (9 characters, in which identifiers sort) and 17
+ * random characters (85 bits).  Rows that are made at the same time stand together in the store: a
+ * commit writes fewer pages. */
+enum { SITE_ID_CHARS = 26, SITE_ID_TIME = 9 };
 void site_new_id(char letter, char ret[SITE_ID_MAX]);
 
 /* Write one act with its rows and guards.  change->entry is made here from act. */
