@@ -160,3 +160,16 @@ void store_cache_put(struct store_cache *c, const char *kind, const char *id, in
     c->used += row->size;
     (void)pthread_mutex_unlock(&c->mutex);
 }
+
+void store_cache_renew(struct store_cache *c, const char *kind, const char *id, int64_t seq,
+                       const json_t *body)
+{
+    char key[STORE_KEY_SIZE];
+    store_row_key(kind, id, key);
+    (void)pthread_mutex_lock(&c->mutex); /* as above */
+    const struct cached *row = place_of(c, key);
+    bool here = row->body && row->seq < seq && strcmp(row->key, key) == 0;
+    (void)pthread_mutex_unlock(&c->mutex);
+    if (here)
+        store_cache_put(c, kind, id, seq, body);
+}

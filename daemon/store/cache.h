@@ -27,3 +27,7 @@ json_t *store_cache_get(struct store_cache *c, const char *kind, const char *id,
  * too long is not kept, and another row may be dropped. */
 void store_cache_put(struct store_cache *c, const char *kind, const char *id, int64_t seq,
                      const json_t *body);
+
+/* This process has written row kind/id: if an older one is here, keep a copy of the new one. */
+void store_cache_renew(struct store_cache *c, const char *kind, const char *id, int64_t seq,
+                       const json_t *body);

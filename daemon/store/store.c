@@ -158,7 +158,13 @@ enum esign_rc store_commit(struct store *s, const struct store_change *change,
     enum esign_rc rc = store_prepare_change(change, &prepared, f);
     if (rc)
         return rc;
-    rc = store_writer_commit(s->writer, change, &prepared, deadline_at_ms, ret, f);
+    struct store_receipt receipt;
+    rc = store_writer_commit(s->writer, change, &prepared, deadline_at_ms, &receipt, f);
+    for (size_t i = 0; !rc && i < change->row_count; i++)
+        store_cache_renew(s->cache, change->rows[i].kind, change->rows[i].id, receipt.seq,
+                          change->rows[i].body);
+    if (!rc && ret)
+        *ret = receipt;
     if (!rc && s->observe)
         s->observe(s->observe_ctx, change->entry);
     return rc;

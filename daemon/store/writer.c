@@ -2,21 +2,21 @@
 
 #include "store/group.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <time.h>
 
 /* Waits longer than this look at the clock again in between. */
 enum { GROUP_MAX = 256, WAIT_MAX_MS = 60000 };
 
-enum ticket_state { TICKET_WAITING, TICKET_TAKEN, TICKET_DONE };
-
-/* A job in the queue.  It lives on its caller's stack: after DONE is visible (under the mutex) the
- * writer must not touch it again. */
+/* A job in the queue.  It lives on its caller's stack: after done is posted the writer must not
+ * touch it again. */
 struct ticket {
     struct store_job job;
-    enum ticket_state state;
-    pthread_cond_t done;
+    bool taken; /* by the writer: it will be done */
+    sem_t done;
     struct ticket *next;
 };
 
@@ -26,7 +26,7 @@ struct store_writer {
     _Atomic int64_t size;
     _Atomic int64_t busy_since_ms; /* monotonic; 0: waiting for work */
     pthread_t thread;
-    pthread_mutex_t mutex; /* for what follows and the state of every ticket */
+    pthread_mutex_t mutex; /* for what follows and who is taken */
     pthread_cond_t work;
     pthread_cond_t moved; /* a group has been written */
     struct ticket *first, *last;
@@ -39,7 +39,7 @@ static size_t take_tickets(struct store_writer *w, struct ticket *ret[GROUP_MAX]
     while (w->first && count < GROUP_MAX) {
         struct ticket *t = w->first;
         w->first = t->next;
-        t->state = TICKET_TAKEN;
+        t->taken = true;
         ret[count++] = t;
     }
     if (!w->first)
@@ -71,11 +71,9 @@ static void *writer_main(void *arg)
             break;
         (void)pthread_mutex_unlock(&w->mutex);
         run_tickets(w, tickets, count);
+        for (size_t i = 0; i < count; i++)
+            (void)sem_post(&tickets[i]->done); /* can't fail: initialised, posted once */
         (void)pthread_mutex_lock(&w->mutex);
-        for (size_t i = 0; i < count; i++) {
-            tickets[i]->state = TICKET_DONE;
-            (void)pthread_cond_signal(&tickets[i]->done);
-        }
         (void)pthread_cond_broadcast(&w->moved); /* costs nothing if nobody waits */
     }
     (void)pthread_mutex_unlock(&w->mutex);
@@ -171,9 +169,11 @@ static void dequeue(struct store_writer *w, const struct ticket *t)
         w->last = before;
 }
 
+/* A while from now, at most WAIT_MAX_MS. */
 static struct timespec timespec_in(int64_t ms)
 {
     struct timespec t;
+    ms = ms < 0 ? 0 : ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS;
     (void)clock_gettime(CLOCK_MONOTONIC, &t); /* exists on every Linux */
     int64_t ns = t.tv_nsec + ms % 1000 * 1000000;
     t.tv_sec += (time_t)(ms / 1000 + ns / 1000000000);
@@ -181,34 +181,44 @@ static struct timespec timespec_in(int64_t ms)
     return t;
 }
 
-/* Wait for the end of t, under the mutex.  False: it was still in the queue at the deadline. */
+/* Whether t was still in the queue, and is not any more. */
+static bool withdraw(struct store_writer *w, const struct ticket *t)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    bool waiting = !t->taken;
+    if (waiting)
+        dequeue(w, t);
+    (void)pthread_mutex_unlock(&w->mutex);
+    return waiting;
+}
+
+/* Wait for the end of t.  False: it was still in the queue at the deadline. */
 static bool await_ticket(struct store_writer *w, struct ticket *t, int64_t deadline_at_ms)
 {
-    while (t->state != TICKET_DONE) {
-        int64_t left_ms = deadline_at_ms - clock_mono_ms(w->clock);
-        if (t->state == TICKET_TAKEN) {
-            (void)pthread_cond_wait(&t->done, &w->mutex);
-            continue;
-        }
-        if (left_ms <= 0)
+    for (;;) {
+        struct timespec until = timespec_in(deadline_at_ms - clock_mono_ms(w->clock));
+        if (sem_clockwait(&t->done, CLOCK_MONOTONIC, &until) == 0)
+            return true;
+        if (errno != ETIMEDOUT || deadline_at_ms > clock_mono_ms(w->clock))
+            continue; /* interrupted, or a wait in pieces */
+        if (withdraw(w, t))
             return false;
-        struct timespec until = timespec_in(left_ms < WAIT_MAX_MS ? left_ms : WAIT_MAX_MS);
-        (void)pthread_cond_timedwait(&t->done, &w->mutex, &until); /* the loop looks again */
+        deadline_at_ms = INT64_MAX; /* once it is taken, it is waited for */
     }
-    return true;
 }
 
 static enum esign_rc submit(struct store_writer *w, struct ticket *t, int64_t deadline_at_ms,
                             struct fault *f)
 {
-    init_condition(&t->done);
-    (void)pthread_mutex_lock(&w->mutex);
-    enqueue(w, t);
-    bool done = await_ticket(w, t, deadline_at_ms);
-    if (!done)
-        dequeue(w, t);
-    (void)pthread_mutex_unlock(&w->mutex);
-    (void)pthread_cond_destroy(&t->done);
+    bool done = deadline_at_ms > clock_mono_ms(w->clock);
+    if (done) {
+        (void)sem_init(&t->done, 0, 0); /* can't fail with these arguments */
+        (void)pthread_mutex_lock(&w->mutex);
+        enqueue(w, t);
+        (void)pthread_mutex_unlock(&w->mutex);
+        done = await_ticket(w, t, deadline_at_ms);
+        (void)sem_destroy(&t->done);
+    }
     if (!done)
         return fault_set(f, ESIGN_E_DEADLINE, "the audit trail's writer had no time for this");
     if (t->job.rc && f)
@@ -235,7 +245,7 @@ bool store_writer_await(struct store_writer *w, const struct store_guard *guards
         int64_t left_ms = deadline_at_ms - clock_mono_ms(w->clock);
         if (moved || left_ms <= 0)
             break;
-        struct timespec until = timespec_in(left_ms < WAIT_MAX_MS ? left_ms : WAIT_MAX_MS);
+        struct timespec until = timespec_in(left_ms);
         (void)pthread_cond_timedwait(&w->moved, &w->mutex, &until); /* the loop looks again */
     }
     (void)pthread_mutex_unlock(&w->mutex);
