@@ -18,6 +18,7 @@
 #include "listen/listen.h"
 #include "register/register.h"
 #include "reload.h"
+#include "room.h"
 #include "site/site.h"
 #include "start.h"
 #include "watchdog.h"
@@ -38,6 +39,7 @@ struct server {
     int listen_fd;
     struct watchdog watchdog;
     struct reload reload;
+    struct room room;
     int64_t checkpoint_size, checkpoint_at_ms;
 };
 
@@ -196,6 +198,7 @@ static enum esign_rc server_listen(struct server *s, struct fault *f)
     if (rc == ESIGN_OK)
         site_set_traffic(s->site, server_count, s->listen);
     s->reload.listen = s->listen;
+    room_start(&s->room, s->site);
     if (rc == ESIGN_OK)
         watchdog_start(&s->watchdog, site_clock(s->site), site_store(s->site), s->listen,
                        s->listen_fd);
@@ -246,6 +249,7 @@ static void server_loop(struct server *s, const sigset_t *signals)
         if (got == SIGHUP)
             server_reload(s);
         watchdog_turn(&s->watchdog);
+        room_turn(&s->room);
         server_tick(s);
     }
 }

@@ -35,10 +35,10 @@ static enum esign_rc start_find_stop(struct site *s, struct site_start *ret, str
 static enum esign_rc start_recover(struct site *s, struct site_start *start, struct fault *f)
 {
     struct sign_recovered signing = {0};
-    enum esign_rc rc = sign_recover(s, &signing, f);
+    enum esign_rc rc = sign_recover(s, INT64_MAX, &signing, f);
 
     if (rc == ESIGN_OK)
-        rc = register_recover(s, &start->keys, f);
+        rc = register_recover(s, INT64_MAX, &start->keys, f);
     start->intents = signing.intents;
     start->tries = signing.tries;
     if (rc == ESIGN_OK && start->stop == SITE_STOP_UNCLEAN)

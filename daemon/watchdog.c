@@ -111,6 +111,8 @@ static const char *watchdog_stuck_part(const struct watchdog *w, int64_t now_ms)
 {
     int64_t busy_since_ms = store_busy_since(w->store);
 
+    if (store_state_now(w->store) == STORE_BROKEN)
+        return "store"; /* only a new start tells what is on the disk */
     if (busy_since_ms > 0 && now_ms - busy_since_ms > w->patience_ms)
         return "store";
     return now_ms - w->answered_ms > w->patience_ms ? "listener" : NULL;

@@ -28,7 +28,8 @@ void watchdog_start(struct watchdog *w, const struct clock *clock, struct store 
 int64_t watchdog_wait_ms(const struct watchdog *w, int64_t most_ms);
 
 /* Look at the parts, never waiting for them, and tell the service manager if all make progress:
- * the store's writer has no group for too long; a request to our own socket was answered, through
+ * the store's writer has no group for too long and knows what is on
+ * the disk; a request to our own socket was answered, through
  * accept thread, register, connection thread and router.  A refusal because all connections are
  * taken shows the accept thread alone: then some other request must have come in meanwhile. */
 void watchdog_turn(struct watchdog *w);

@@ -81,6 +81,9 @@ static void metrics_audit(const struct watch_audit *a, struct buf *out)
     metrics_put_seconds(out, "audit_uncovered_age_seconds",
                         "Age of the oldest entry that no checkpoint covers; 0: none.",
                         a->uncovered_ms);
+    metrics_put(out, "store_reserve", "gauge",
+                "Whether the store writes and its reserve for a full disk is there.",
+                a->state == STORE_WRITES);
     metrics_put_seconds(out, "store_writer_busy_seconds",
                         "Time that the store's writer needs for what it took last; 0: it waits.",
                         a->writer_busy_ms);

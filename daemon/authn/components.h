@@ -96,9 +96,11 @@ void authn_settle_into(const struct authn_person *p, struct store_change *change
 /* Free the slot only: for the entry of a refusal.  Without a slot: nothing. */
 void authn_release_into(const struct authn_person *p, struct store_change *change);
 
-/* After a restart: tries that were never decided count as failures.  ret_count: how many. */
-enum esign_rc authn_recover(struct store *store, int64_t deadline_at_ms, size_t *ret_count,
-                            struct fault *f) MUST_CHECK;
+/* Tries that were never decided count as failures, of those reserved by entries before that
+ * sequence: all after a restart (INT64_MAX); later, those that can't be under way any more.
+ * ret_count: how many. */
+enum esign_rc authn_recover(struct store *store, int64_t before, int64_t deadline_at_ms,
+                            size_t *ret_count, struct fault *f) MUST_CHECK;
 
 /* Whether a signer is locked by failures; reads the counter. */
 enum esign_rc authn_is_locked(struct store *store, const char *signer_id, int64_t lock_after,

@@ -29,10 +29,11 @@ static enum esign_rc recover_slot(struct store *store, const char *slot_id, cons
     return authn_enter(&t, &told, &change, nobody->deadline_at_ms, NULL, f);
 }
 
-enum esign_rc authn_recover(struct store *store, int64_t deadline_at_ms, size_t *ret_count,
-                            struct fault *f)
+enum esign_rc authn_recover(struct store *store, int64_t before, int64_t deadline_at_ms,
+                            size_t *ret_count, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *policy = NULL;
+    char after[128] = "";
     size_t count = 0;
     enum esign_rc rc = store_get(store, "policy", "policy", &policy, NULL, f);
 
@@ -42,16 +43,20 @@ enum esign_rc authn_recover(struct store *store, int64_t deadline_at_ms, size_t 
                                        .deadline_at_ms = deadline_at_ms};
     for (;;) {
         CLEANUP(json_decref_p) json_t *taken = NULL;
-        rc = store_list(store, "try", "state", "taken", NULL, RECOVER_BATCH, &taken, f);
+        rc = store_list(store, "try", "state", "taken", after[0] ? after : NULL, RECOVER_BATCH,
+                        &taken, f);
         for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(taken); i++) {
             const json_t *item = json_array_get(taken, i);
-            rc = recover_slot(store, json_str(item, "id"), json_object_get(item, "body"),
+            (void)snprintf(after, sizeof(after), "%s", json_str(item, "id")); /* ids are bounded */
+            if (json_int(item, "seq", -1) >= before)
+                continue;
+            rc = recover_slot(store, after, json_object_get(item, "body"),
                               json_int(item, "seq", -1), &nobody, f);
             count++;
         }
         if (rc != ESIGN_OK)
             return rc;
-        if (json_array_size(taken) == 0)
+        if (json_array_size(taken) < RECOVER_BATCH)
             break;
     }
     *ret_count = count;

@@ -34,16 +34,21 @@ enum esign_rc register_end_keygen(struct site *s, struct audit_act *act, json_t 
     return site_commit(s, act, &change, register_later(s), &receipt, f);
 }
 
-enum esign_rc register_recover(struct site *s, size_t *ret_count, struct fault *f)
+enum esign_rc register_recover(struct site *s, int64_t before, size_t *ret_count, struct fault *f)
 {
+    char after[SITE_ID_MAX + 1] = "";
     size_t count = 0;
 
     for (;;) {
         CLEANUP(json_decref_p) json_t *open = NULL;
-        enum esign_rc rc = store_list(site_store(s), "keygen", "state", "announced", NULL,
-                                      RECOVER_BATCH, &open, f);
+        enum esign_rc rc = store_list(site_store(s), "keygen", "state", "announced",
+                                      after[0] ? after : NULL, RECOVER_BATCH, &open, f);
         for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(open); i++) {
             const json_t *item = json_array_get(open, i);
+            (void)snprintf(after, sizeof(after), "%s",
+                           json_str(item, "id")); /* at most SITE_ID_MAX */
+            if (json_int(item, "seq", -1) >= before)
+                continue;
             struct audit_act act = {
                 .action = "key.failed", .result = ESIGN_E_INTERNAL, .result_reason = "restart"};
             rc = register_end_keygen(s, &act, json_object_get(item, "body"),
@@ -52,7 +57,7 @@ enum esign_rc register_recover(struct site *s, size_t *ret_count, struct fault *
         }
         if (rc != ESIGN_OK)
             return rc;
-        if (json_array_size(open) == 0)
+        if (json_array_size(open) < RECOVER_BATCH)
             break;
     }
     *ret_count = count;

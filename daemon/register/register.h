@@ -143,6 +143,7 @@ enum esign_rc register_set_password(struct site *s, const struct register_origin
 
 /* ---- after a crash (recover.c) */
 
-/* End every key that was announced and not finished as failed; its one-time secret can be used
- * again.  ret_count: how many. */
-enum esign_rc register_recover(struct site *s, size_t *ret_count, struct fault *f) MUST_CHECK;
+/* End every key that was announced, by an entry before that sequence (INT64_MAX: any), and not
+ * finished as failed; its one-time secret can be used again.  ret_count: how many. */
+enum esign_rc register_recover(struct site *s, int64_t before, size_t *ret_count,
+                               struct fault *f) MUST_CHECK;

@@ -29,8 +29,9 @@ struct sign_job {
     struct buf envelope_text, signed_attributes, digest;
     /* record the intent */
     json_t *intent; /* row; owned */
-    bool intended;  /* it is on disk: it must be ended, whatever happens */
-    bool settled;   /* the try's slot was freed with it */
+    int64_t intent_seq;
+    bool intended; /* it is on disk: it must be ended, whatever happens */
+    bool settled;  /* the try's slot was freed with it */
     /* token, assemble */
     struct buf value, cms;
     /* record the outcome */

@@ -90,8 +90,10 @@ enum esign_rc sign_step_intent(struct sign_job *j, struct fault *f)
     act.new_value = new_value;
     enum esign_rc rc = record_moved(
         j, site_commit(j->site, &act, &change, j->act->deadline_at_ms, &receipt, f), f);
-    if (rc == ESIGN_OK)
+    if (rc == ESIGN_OK) {
         j->intended = j->settled = true;
+        j->intent_seq = receipt.seq;
+    }
     return rc;
 }
 
@@ -142,6 +144,7 @@ enum esign_rc sign_step_outcome(struct sign_job *j, struct fault *f)
     site_put(&change, "intent", j->signature_id, intent);
     site_put(&change, "ticket", sign_job_ticket_id(j), ticket);
     site_guard(&change, "signature", j->signature_id, -1);
+    site_guard(&change, "intent", j->signature_id, j->intent_seq); /* an intent ends once */
     /* whoever was revoked while the token worked has not signed */
     site_guard(&change, "signer", j->person.signer_id, j->person.signer_seq);
     site_guard(&change, "credential", j->person.signer_id, j->person.credential_seq);
@@ -165,6 +168,7 @@ static void record_abort(const struct sign_job *j, struct store_change *change, 
 {
     site_put(change, "intent", j->signature_id, intent);
     site_put(change, "ticket", sign_job_ticket_id(j), ticket);
+    site_guard(change, "intent", j->signature_id, j->intent_seq);
 }
 
 enum esign_rc sign_enter_failure(struct sign_job *j, struct fault *f)

@@ -35,27 +35,33 @@ static enum esign_rc recover_one(struct site *s, json_t *intent, int64_t seq, st
                        &receipt, f);
 }
 
-enum esign_rc sign_recover(struct site *s, struct sign_recovered *ret, struct fault *f)
+enum esign_rc sign_recover(struct site *s, int64_t before, struct sign_recovered *ret,
+                           struct fault *f)
 {
+    char after[SITE_ID_MAX + 1] = "";
     size_t count = 0, tries = 0;
-    enum esign_rc tried =
-        authn_recover(site_store(s), clock_mono_ms(site_clock(s)) + RECOVER_DEADLINE_MS, &tries, f);
+    enum esign_rc tried = authn_recover(
+        site_store(s), before, clock_mono_ms(site_clock(s)) + RECOVER_DEADLINE_MS, &tries, f);
 
     if (tried != ESIGN_OK)
         return tried;
 
     for (;;) {
         CLEANUP(json_decref_p) json_t *open = NULL;
-        enum esign_rc rc =
-            store_list(site_store(s), "intent", "state", "open", NULL, RECOVER_BATCH, &open, f);
+        enum esign_rc rc = store_list(site_store(s), "intent", "state", "open",
+                                      after[0] ? after : NULL, RECOVER_BATCH, &open, f);
         for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(open); i++) {
             const json_t *item = json_array_get(open, i);
+            (void)snprintf(after, sizeof(after), "%s",
+                           json_str(item, "id")); /* at most SITE_ID_MAX */
+            if (json_int(item, "seq", -1) >= before)
+                continue;
             rc = recover_one(s, json_object_get(item, "body"), json_int(item, "seq", -1), f);
             count++;
         }
         if (rc != ESIGN_OK)
             return rc;
-        if (json_array_size(open) == 0)
+        if (json_array_size(open) < RECOVER_BATCH)
             break;
     }
     *ret = (struct sign_recovered){.intents = count, .tries = tries};

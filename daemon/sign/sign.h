@@ -84,5 +84,7 @@ struct sign_recovered {
 };
 
 /* Close every open intent as ABORTED: no signature was released for it; tries that were never
- * decided count as failures.  ret: how many of each. */
-enum esign_rc sign_recover(struct site *s, struct sign_recovered *ret, struct fault *f) MUST_CHECK;
+ * decided count as failures.  Of entries before that sequence: all after a restart (INT64_MAX);
+ * later, those that can't be under way any more.  ret: how many of each. */
+enum esign_rc sign_recover(struct site *s, int64_t before, struct sign_recovered *ret,
+                           struct fault *f) MUST_CHECK;

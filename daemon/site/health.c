@@ -56,6 +56,11 @@ static void health_audit(const struct watch_audit *a, struct health *h)
 {
     if (a->detail[0])
         health_put(h, "audit", HEALTH_FAIL, "%s", a->detail);
+    else if (a->state == STORE_FULL)
+        health_put(h, "audit", HEALTH_FAIL,
+                   "the disk is full; nothing is signed until it has room");
+    else if (a->state == STORE_BROKEN)
+        health_put(h, "audit", HEALTH_FAIL, "the disk has failed; restart esignd");
     else if (a->writer_busy_ms > HEALTH_WRITER_FAIL_MS)
         health_put(h, "audit", HEALTH_FAIL, "the writer has been busy with one group for %lld s",
                    (long long)a->writer_busy_ms / 1000);

@@ -86,6 +86,7 @@ static void watch_audit(struct site *s, struct watch_audit *a)
     int64_t busy_since_ms = store_busy_since(site_store(s));
 
     a->size = store_size(site_store(s));
+    a->state = store_state_now(site_store(s));
     a->checkpoint_age_ms = -1;
     a->checkpoint_after_ms = config_int(site_config(s), "audit.checkpoint_s") * 1000;
     a->writer_busy_ms = busy_since_ms ? clock_mono_ms(site_clock(s)) - busy_since_ms : 0;

@@ -31,6 +31,7 @@ struct watch_audit {
     int64_t checkpoint_age_ms;     /* of the newest entry that a checkpoint covers; -1: none */
     int64_t uncovered_ms;        /* age of the oldest entry that none covers; 0: all are covered */
     int64_t checkpoint_after_ms; /* option audit.checkpoint_s */
+    enum store_state state;      /* STORE_WRITES: the disk has room, and the reserve is there */
     int64_t writer_busy_ms;      /* with what it took last; 0: it waits for work */
     char detail[WATCH_DETAIL_MAX]; /* why the trail can't be read; empty: it can */
 };

@@ -28,7 +28,8 @@ enum esign_rc store_group_init(struct store_group *g, const char *path, sqlite3 
                               .clock = clock,
                               .newest = memory->newest,
                               .recent = memory->recent,
-                              .head = *head};
+                              .head = *head,
+                              .room_seq = -1};
     enum esign_rc rc = ESIGN_OK;
     if (asprintf(&g->reserve_path, "%s.reserve", path) < 0) {
         g->reserve_path = NULL; /* undefined after a failure */
@@ -223,8 +224,10 @@ static enum esign_rc run_job(struct store_group *g, struct store_head *head,
                              struct store_job *const *jobs, size_t at, struct fault *f)
 {
     struct store_job *job = jobs[at];
-    job->rc = job->change ? put_change(g, head, jobs, at, &job->fault)
-                          : put_checkpoint(g, job, &job->fault);
+    if (job->change)
+        job->rc = put_change(g, head, jobs, at, &job->fault);
+    else if (job->checkpoint_note)
+        job->rc = put_checkpoint(g, job, &job->fault);
     if (job->rc != ESIGN_E_AUDIT_UNAVAILABLE)
         return ESIGN_OK;
     *f = job->fault;
@@ -297,22 +300,40 @@ static enum esign_rc run_transaction(struct store_group *g, struct store_job *co
     return ESIGN_OK;
 }
 
+/* An entry of the store's own.  If it can't be written, the refusals are all that is left to tell.
+ */
+static bool enter(struct store_group *g, const char *action, enum esign_rc result)
+{
+    CLEANUP(json_decref_p)
+    json_t *entry = json_pack("{s:s, s:{s:s}, s:s, s:s}", "action", action, "actor", "role",
+                              "system", "object", "service/esignd", "result", fault_name(result));
+    const struct store_change change = {.entry = entry};
+    CLEANUP(store_prepared_done) struct store_prepared prepared = {0};
+    struct fault f = {0};
+    struct store_job job = {.change = &change, .prepared = &prepared};
+    return entry && store_prepare_change(&change, &prepared, &f) == ESIGN_OK &&
+           run_transaction(g, &(struct store_job *){&job}, 1, &f) == ESIGN_OK;
+}
+
 /* Give the reserve up for one entry that tells why nothing more is written. */
 static void enter_full(struct store_group *g)
 {
     g->full = true;
     store_drop_reserve(g->reserve_path);
-    CLEANUP(json_decref_p)
-    json_t *entry =
-        json_pack("{s:s, s:{s:s}, s:s, s:s}", "action", "store.full", "actor", "role", "system",
-                  "object", "service/esignd", "result", fault_name(ESIGN_E_AUDIT_UNAVAILABLE));
-    const struct store_change change = {.entry = entry};
-    CLEANUP(store_prepared_done) struct store_prepared prepared = {0};
-    struct fault f = {0};
-    struct store_job job = {.change = &change, .prepared = &prepared};
-    /* If it can't be written even now, the refusals are all that is left to tell. */
-    if (entry && store_prepare_change(&change, &prepared, &f) == ESIGN_OK)
-        (void)run_transaction(g, &(struct store_job *){&job}, 1, &f);
+    (void)enter(g, "store.full", ESIGN_E_AUDIT_UNAVAILABLE);
+}
+
+/* With a reserve again, writing goes on. */
+static void try_room(struct store_group *g)
+{
+    if (!store_make_reserve(g->reserve_path))
+        return;
+    if (enter(g, "store.room", ESIGN_OK)) {
+        g->full = false;
+        g->room_seq = g->head.size - 1;
+    } else {
+        store_drop_reserve(g->reserve_path);
+    }
 }
 
 void store_group_run(struct store_group *g, struct store_job *const *jobs, size_t count)
@@ -320,8 +341,8 @@ void store_group_run(struct store_group *g, struct store_job *const *jobs, size_
     struct fault f = {0};
     for (size_t i = 0; i < count; i++)
         jobs[i]->rc = ESIGN_OK;
-    if (g->full && store_make_reserve(g->reserve_path))
-        g->full = false;
+    if (g->full && !g->broken)
+        try_room(g);
     if (g->broken)
         (void)fault_set(&f, ESIGN_E_AUDIT_UNAVAILABLE,
                         "the disk has failed while the audit trail was written; restart esignd");

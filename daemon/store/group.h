@@ -5,7 +5,7 @@
 
 /* A piece of work for the writer; lives on its caller's stack until the caller has seen the end. */
 struct store_job {
-    const struct store_change *change; /* NULL: a checkpoint */
+    const struct store_change *change; /* NULL: a checkpoint, or nothing without a note */
     const struct store_prepared *prepared;
     int64_t checkpoint_size;
     const char *checkpoint_note;
@@ -36,6 +36,7 @@ struct store_group {
     struct store_head head; /* of what is on disk */
     char *reserve_path;     /* owned */
     bool full;              /* the reserve is used up: nothing is written until it is there again */
+    int64_t room_seq;       /* of the newest entry that tells of room again; -1: none */
     bool broken;            /* a commit failed in a way that leaves open what is on disk */
 };
 
@@ -47,5 +48,5 @@ void store_group_done(struct store_group *g);
 
 /* Run the jobs in order; each has its rc and fault afterwards.  The head moves only if the
  * transaction is on disk.  When the disk is full, the reserve is given up for an entry that says
- * so, and all is refused until there is room for a reserve again. */
+ * so, and all is refused until there is room for a reserve again, which is entered too. */
 void store_group_run(struct store_group *g, struct store_job *const *jobs, size_t count);

@@ -191,3 +191,18 @@ int64_t store_busy_since(struct store *s)
 {
     return store_writer_busy_since(s->writer);
 }
+
+enum store_state store_state_now(struct store *s)
+{
+    return store_writer_state(s->writer);
+}
+
+int64_t store_room_seq(struct store *s)
+{
+    return store_writer_room_seq(s->writer);
+}
+
+enum esign_rc store_try_room(struct store *s, struct fault *f)
+{
+    return store_writer_try_room(s->writer, f);
+}

@@ -56,6 +56,18 @@ void store_observe(struct store *s, void (*fn)(void *ctx, const json_t *entry), 
 /* Since when (monotonic) the writer is busy with what it took last; 0: it waits for work. */
 int64_t store_busy_since(struct store *s);
 
+/* STORE_FULL: the disk is full and the reserve used up for the entry store.full; every change is
+ * refused until there is room for a reserve again, which is entered as store.room.  STORE_BROKEN:
+ * nobody knows what is on disk, only opening the store anew tells. */
+enum store_state { STORE_WRITES, STORE_FULL, STORE_BROKEN };
+enum store_state store_state_now(struct store *s);
+
+/* The newest entry store.room since the store was opened, -1: none. */
+int64_t store_room_seq(struct store *s);
+
+/* Have a full store look whether there is room again.  Errors as store_commit: there is none. */
+enum esign_rc store_try_room(struct store *s, struct fault *f) MUST_CHECK;
+
 /* Write entry and rows; ret may be NULL; returns when they are on disk.  Group commit with what
  * else is waiting. ESIGN_E_CONFLICT (reason "generation", field kind/id): a guard has moved,
  * nothing written; ESIGN_E_CRED_STATE reason "tampered": it has moved only on disk, not

@@ -25,6 +25,8 @@ struct store_writer {
     const struct clock *clock;
     _Atomic int64_t size;
     _Atomic int64_t busy_since_ms; /* monotonic; 0: waiting for work */
+    _Atomic int64_t room_seq;
+    _Atomic(enum store_state) state;
     pthread_t thread;
     pthread_mutex_t mutex; /* for what follows and who is taken */
     pthread_cond_t work;
@@ -47,6 +49,16 @@ static size_t take_tickets(struct store_writer *w, struct ticket *ret[GROUP_MAX]
     return count;
 }
 
+/* What others may ask of the group, which is the thread's own. */
+static void tell(struct store_writer *w)
+{
+    atomic_store(&w->size, w->group.head.size);
+    atomic_store(&w->room_seq, w->group.room_seq);
+    atomic_store(&w->state, w->group.broken ? STORE_BROKEN
+                            : w->group.full ? STORE_FULL
+                                            : STORE_WRITES);
+}
+
 static void run_tickets(struct store_writer *w, struct ticket *const *tickets, size_t count)
 {
     struct store_job *jobs[GROUP_MAX];
@@ -55,7 +67,7 @@ static void run_tickets(struct store_writer *w, struct ticket *const *tickets, s
     atomic_store(&w->busy_since_ms, clock_mono_ms(w->clock));
     store_group_run(&w->group, jobs, count);
     atomic_store(&w->busy_since_ms, 0);
-    atomic_store(&w->size, w->group.head.size);
+    tell(w);
 }
 
 static void *writer_main(void *arg)
@@ -105,7 +117,7 @@ enum esign_rc store_writer_start(const char *path, sqlite3 *db, const struct clo
         return rc;
     }
     w->clock = clock;
-    atomic_init(&w->size, head->size);
+    tell(w);
     /* With default attributes these two only fill in a structure. */
     (void)pthread_mutex_init(&w->mutex, NULL);
     (void)pthread_cond_init(&w->work, NULL);
@@ -139,6 +151,16 @@ void store_writer_stop(struct store_writer *w)
 int64_t store_writer_size(struct store_writer *w)
 {
     return atomic_load(&w->size);
+}
+
+enum store_state store_writer_state(struct store_writer *w)
+{
+    return atomic_load(&w->state);
+}
+
+int64_t store_writer_room_seq(struct store_writer *w)
+{
+    return atomic_load(&w->room_seq);
 }
 
 int64_t store_writer_busy_since(struct store_writer *w)
@@ -269,4 +291,10 @@ enum esign_rc store_writer_put_checkpoint(struct store_writer *w, int64_t size, 
     struct ticket t = {.job = {.checkpoint_size = size, .checkpoint_note = note}};
     /* No deadline of its own: the writer never waits for anything but the disk. */
     return submit(w, &t, INT64_MAX, f);
+}
+
+enum esign_rc store_writer_try_room(struct store_writer *w, struct fault *f)
+{
+    struct ticket t = {0};
+    return submit(w, &t, INT64_MAX, f); /* as above */
 }

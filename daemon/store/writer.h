@@ -30,6 +30,11 @@ void store_writer_stop(struct store_writer *w); /* finishes what was accepted; N
 /* Number of entries on disk. */
 int64_t store_writer_size(struct store_writer *w);
 
+/* As store_state_now, store_room_seq, store_try_room. */
+enum store_state store_writer_state(struct store_writer *w);
+int64_t store_writer_room_seq(struct store_writer *w);
+enum esign_rc store_writer_try_room(struct store_writer *w, struct fault *f) MUST_CHECK;
+
 /* As store_busy_since. */
 int64_t store_writer_busy_since(struct store_writer *w);
 

@@ -81,7 +81,7 @@ static enum esign_rc recover(const char *path, json_t *said, struct fault *f)
     if (json_object_set_new(said, "found", json_integer(store_size(site_store(site)))) ||
         json_object_set_new(said, "ready", json_boolean(site_ready(site))))
         return ESIGN_E_INTERNAL;
-    rc = sign_recover(site, &recovered, f);
+    rc = sign_recover(site, INT64_MAX, &recovered, f);
     if (rc == ESIGN_OK)
         rc = verify(site, said, f);
     if (rc == ESIGN_OK)

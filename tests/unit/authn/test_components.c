@@ -285,11 +285,11 @@ static void test_authn_recover__tries_cut_off_by_a_crash__count_as_failures(void
         (void)snprintf(slot, sizeof(slot), "S-1.%d", i);
         put(x->store, "try", slot, json_pack("{s:s, s:s}", "signer_id", "S-1", "state", "taken"));
     }
-    assert_int_equal(authn_recover(x->store, soon(), &count, &f), ESIGN_OK);
+    assert_int_equal(authn_recover(x->store, INT64_MAX, soon(), &count, &f), ESIGN_OK);
     assert_int_equal(count, 5);
     assert_int_equal(authn_is_locked(x->store, "S-1", 5, &locked, &f), ESIGN_OK);
     assert_true(locked);
-    assert_int_equal(authn_recover(x->store, soon(), &count, &f), ESIGN_OK);
+    assert_int_equal(authn_recover(x->store, INT64_MAX, soon(), &count, &f), ESIGN_OK);
     assert_int_equal(count, 0);
 }
 
@@ -578,7 +578,7 @@ static void test_authn_recover__reaches_the_lock__alerts(void **state)
 
     wrong(x, 4);
     put(x->store, "try", "S-1.2", json_pack("{s:s, s:s}", "signer_id", "S-1", "state", "taken"));
-    assert_int_equal(authn_recover(x->store, soon(), &count, &f), ESIGN_OK);
+    assert_int_equal(authn_recover(x->store, INT64_MAX, soon(), &count, &f), ESIGN_OK);
     assert_int_equal(count, 1);
     assert_int_equal(count_entries(x, "attempt.interrupted", "lockout"), 1);
 }

@@ -157,6 +157,18 @@ static void test_health_judge__start_after_a_crash__warns_for_a_day(void **state
     assert_check(&w, "start", HEALTH_OK);
 }
 
+static void test_health_judge__full_or_broken_disk__fails(void **state)
+{
+    REQ("2.4", "design 7");
+    struct watch w = good();
+
+    (void)state;
+    w.audit.state = STORE_FULL;
+    assert_check(&w, "audit", HEALTH_FAIL);
+    w.audit.state = STORE_BROKEN;
+    assert_check(&w, "audit", HEALTH_FAIL);
+}
+
 static void test_health_judge__refused_configuration__warns(void **state)
 {
     REQ("2.4");
@@ -173,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_health_judge__nothing_wrong__all_ok),
         cmocka_unit_test(test_health_judge__start_after_a_crash__warns_for_a_day),
         cmocka_unit_test(test_health_judge__refused_configuration__warns),
+        cmocka_unit_test(test_health_judge__full_or_broken_disk__fails),
         cmocka_unit_test(test_health_judge__not_initialised_or_no_answer__fail),
         cmocka_unit_test(test_health_judge__clock__fails_only_where_it_is_required),
         cmocka_unit_test(test_health_judge__disk__warn_then_fail),
