@@ -15,7 +15,7 @@ HARDENING = ("NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=str
              "ProtectKernelTunables=yes", "ProtectKernelLogs=yes", "ProtectControlGroups=yes",
              "ProtectProc=invisible", "RestrictNamespaces=yes", "RestrictSUIDSGID=yes",
              "RestrictRealtime=yes", "LockPersonality=yes", "KeyringMode=private",
-             "SystemCallArchitectures=native", "UMask=0077")
+             "SystemCallArchitectures=native", "UMask=0077", "LimitMEMLOCK=64M", "MemorySwapMax=0")
 WATCHED = "esignd.service.in"  # the only program that sends WATCHDOG=1
 WATCHDOG_S_MIN = 30  # half of it is more than a slow disk or token needs
 EXPOSURE_MAX = 15  # tenths, of systemd-analyze security: 0 is best, 100 worst
