@@ -174,6 +174,17 @@ static void server_count(void *listen, struct site_traffic *ret)
                                  .connections = counts.connections};
 }
 
+/* A session's peer is here as long as it has a connection. */
+static bool server_present(void *listen, const struct session_place *place)
+{
+    struct api_peer peer = {.kind = place->application ? API_PEER_APPLICATION : API_PEER_TERMINAL,
+                            .uid = (uid_t)place->uid};
+
+    (void)snprintf(peer.id, sizeof(peer.id), "%s",
+                   place->application ? place->application : place->terminal);
+    return listen_has(listen, &peer);
+}
+
 static enum esign_rc server_listen(struct server *s, struct fault *f)
 {
     const struct config *c = s->config;
@@ -202,6 +213,8 @@ static enum esign_rc server_listen(struct server *s, struct fault *f)
     if (rc == ESIGN_OK)
         watchdog_start(&s->watchdog, site_clock(s->site), site_store(s->site), s->listen,
                        s->listen_fd);
+    if (rc == ESIGN_OK)
+        site_set_presence(s->site, server_present, s->listen);
     return rc;
 }
 
@@ -250,6 +263,7 @@ static void server_loop(struct server *s, const sigset_t *signals)
             server_reload(s);
         watchdog_turn(&s->watchdog);
         room_turn(&s->room);
+        authn_sessions_tick(site_sessions(s->site));
         server_tick(s);
     }
 }
@@ -264,6 +278,7 @@ static void server_stop(struct server *s)
     worker_notify("STOPPING=1");
     watchdog_stop(&s->watchdog);
     listen_stop(s->listen, SERVER_DRAIN_MS);
+    authn_sessions_stop(site_sessions(s->site));
     if (site_commit(s->site, &act, &change, clock_mono_ms(site_clock(s->site)) + SERVER_DRAIN_MS,
                     &receipt, &f) != ESIGN_OK)
         log_error("the stop could not be entered code=%s detail=\"%s\"", fault_name(f.rc),

@@ -68,29 +68,49 @@ enum esign_rc api_take_secret(json_t *object, const char *name, const char *path
     return ESIGN_OK;
 }
 
-static enum esign_rc decode_components(json_t *components, struct api_request *request,
-                                       struct fault *f)
+static enum esign_rc decode_user_id(const json_t *components, struct api_request *request,
+                                    struct fault *f)
 {
-    static const struct json_field fields[] = {
-        {"user_id", JSON_FIELD_STR, true, API_ID_MAX},
-        {"password", JSON_FIELD_STR, true, SECRET_MAX},
-    };
-    struct fault inner = {0};
-    enum esign_rc rc = json_check(components, "components", fields, 2, &inner);
-
-    if (rc == ESIGN_E_PROTO && json_is_object(components) &&
-        (!json_object_get(components, "user_id") || !json_object_get(components, "password")))
-        rc = ESIGN_E_COMPONENTS_REQUIRED;
-    if (rc != ESIGN_OK)
-        return fault_field(f, rc, inner.field, "%s", inner.detail);
     const char *user_id = json_str(components, "user_id");
+
     if (!text_is_id(user_id, API_ID_MAX))
         return fault_field(f, ESIGN_E_PROTO, "components.user_id",
                            "a user id is made of letters, digits and . _ -");
-    rc = api_take_secret(components, "password", "components.password", &request->password, f);
-    if (rc == ESIGN_OK)
-        memcpy(request->user_id, user_id, strlen(user_id) + 1);
+    memcpy(request->user_id, user_id, strlen(user_id) + 1);
+    return ESIGN_OK;
+}
+
+/* The components as far as they are given. */
+static enum esign_rc decode_given(json_t *components, struct api_request *request, struct fault *f)
+{
+    static const struct json_field fields[] = {
+        {"user_id", JSON_FIELD_STR, false, API_ID_MAX},
+        {"password", JSON_FIELD_STR, false, SECRET_MAX},
+    };
+    enum esign_rc rc = json_check(components, "components", fields, 2, f);
+
+    if (rc == ESIGN_OK && json_object_get(components, "user_id"))
+        rc = decode_user_id(components, request, f);
+    if (rc == ESIGN_OK && json_object_get(components, "password"))
+        rc = api_take_secret(components, "password", "components.password", &request->password, f);
     return rc;
+}
+
+static enum esign_rc decode_components(const struct api_route *route, json_t *components,
+                                       struct api_request *request, struct fault *f)
+{
+    enum esign_rc rc = components ? decode_given(components, request, f) : ESIGN_OK;
+
+    if (rc != ESIGN_OK || route->components != API_COMPONENTS_REQUIRED)
+        return rc;
+    if (!components)
+        return fault_reason(f, ESIGN_E_COMPONENTS_REQUIRED, "first",
+                            "components.user_id and components.password are needed");
+    if (!*request->user_id || !request->password)
+        return fault_field(f, ESIGN_E_COMPONENTS_REQUIRED,
+                           *request->user_id ? "components.password" : "components.user_id",
+                           "the member is missing");
+    return ESIGN_OK;
 }
 
 static void decode_wipe_p(json_t **value)
@@ -124,13 +144,11 @@ enum esign_rc api_decode_body(const struct api_route *route, struct bytes body,
     rc = json_check(object, "", route->fields, route->field_count, f);
     if (rc != ESIGN_OK)
         return rc;
-    if (route->components == API_COMPONENTS_REQUIRED) {
-        if (!components)
-            return fault_reason(f, ESIGN_E_COMPONENTS_REQUIRED, "first",
-                                "components.user_id and components.password are needed");
-        rc = decode_components(components, request, f);
-        if (rc != ESIGN_OK)
-            return rc;
+    rc = decode_components(route, components, request, f);
+    if (rc != ESIGN_OK) {
+        request->user_id[0] = '\0';
+        secret_free(TAKE(request->password));
+        return rc;
     }
     request->body = TAKE(object);
     return ESIGN_OK;

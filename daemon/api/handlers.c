@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "authn/caller.h"
 #include "base/cleanup.h"
 #include "base/encode.h"
 
@@ -14,6 +15,31 @@ const char *handler_application(const struct api_request *request)
 const char *handler_terminal(const struct api_request *request)
 {
     return request->peer.kind == API_PEER_APPLICATION ? NULL : request->peer.id;
+}
+
+enum esign_rc handler_place(const struct api_request *request, struct session_place *ret,
+                            struct fault *f)
+{
+    const char *named = json_str(request->body, "terminal");
+
+    if (named && !handler_application(request))
+        return fault_field(f, ESIGN_E_PROTO, "terminal",
+                           "only an application names a terminal; this one is known");
+    if (named && !text_is_id(named, API_ID_MAX))
+        return fault_field(f, ESIGN_E_PROTO, "terminal",
+                           "a terminal is named by letters, digits and . _ -");
+    *ret = (struct session_place){handler_application(request),
+                                  named ? named : handler_terminal(request), request->peer.uid};
+    return ESIGN_OK;
+}
+
+enum esign_rc handler_entry(const struct api_request *request, struct fault *f)
+{
+    const char *application = handler_application(request);
+
+    return application
+               ? authn_caller_right(site_store(handler_site(request)), application, "entry_app", f)
+               : ESIGN_OK;
 }
 
 struct register_origin handler_origin(const struct api_request *request)

@@ -18,6 +18,15 @@ struct register_origin handler_origin(const struct api_request *request);
 const char *handler_application(const struct api_request *request); /* NULL at a terminal */
 const char *handler_terminal(const struct api_request *request);    /* NULL for an application */
 
+/* Where components are entered: an application may name the terminal ("terminal" of the body), a
+ * terminal is known.  ESIGN_E_PROTO: a terminal names one, or it is no identifier. */
+enum esign_rc handler_place(const struct api_request *request, struct session_place *ret,
+                            struct fault *f) MUST_CHECK;
+
+/* Through an application components may only be entered with its right to take them.
+ * ESIGN_E_AUTHZ.  Source: requirements 5.6. */
+enum esign_rc handler_entry(const struct api_request *request, struct fault *f) MUST_CHECK;
+
 /* A JSON value as the reply (owned by it from now on); NULL: ESIGN_E_INTERNAL. */
 enum esign_rc handler_reply(struct api_reply *reply, int status, json_t *value,
                             struct fault *f) MUST_CHECK;
@@ -98,6 +107,8 @@ HANDLER(handle_signer_history);
 HANDLER(handle_password_change);
 HANDLER(handle_password_set);
 HANDLER(handle_must_change);
+HANDLER(handle_session_open);
+HANDLER(handle_session_close);
 HANDLER(handle_ticket_create);
 HANDLER(handle_ticket_list);
 HANDLER(handle_ticket_get);

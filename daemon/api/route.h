@@ -40,6 +40,7 @@ enum api_state { API_STATE_UNINITIALISED = 1, API_STATE_READY = 2, API_STATE_ANY
 enum api_components {
     API_COMPONENTS_NONE,     /* a member "components" is refused as unknown */
     API_COMPONENTS_REQUIRED, /* without: ESIGN_E_COMPONENTS_REQUIRED */
+    API_COMPONENTS_SIGNING   /* as far as they are given: which are needed depends on the session */
 };
 
 /* A parameter after the question mark; numbers are decimal without sign or leading zero. */
@@ -70,8 +71,8 @@ struct api_request {
     const char *id; /* what {id} of the pattern stands for: decoded, text_is_id; or NULL */
     json_t *body;   /* checked by the row's fields, "components" taken out; NULL for a GET; strings
                        are overwritten after the handler returns */
-    char user_id[API_ID_MAX + 1]; /* components.user_id: text_is_id; empty if the row has none */
-    struct secret *password;      /* components.password; NULL if the row has none */
+    char user_id[API_ID_MAX + 1]; /* components.user_id: text_is_id; empty if there is none */
+    struct secret *password;      /* components.password; NULL if there is none */
     struct api_query query;
     const char *key;        /* Idempotency-Key, 1 to API_KEY_MAX bytes; NULL: none was sent */
     int64_t received_at_ms; /* UTC, when the request's first line had arrived */

@@ -58,6 +58,30 @@ static const struct json_field fields_ticket[] = {
 static const struct json_field fields_authorise[] = {
     {"nonce", JSON_FIELD_STR, true, 64},
     {"presented_hash", JSON_FIELD_STR, true, 64},
+    {"session", JSON_FIELD_STR, false, SESSION_HANDLE_LEN},
+    {"terminal", JSON_FIELD_STR, false, SESSION_NAME_MAX},
+};
+
+/* As for a ticket, and for its authorisation. */
+static const struct json_field fields_sign[] = {
+    {"record", JSON_FIELD_OBJECT, true, 0},
+    {"meaning", JSON_FIELD_STR, true, 64},
+    {"plan", JSON_FIELD_STR, false, 64},
+    {"step", JSON_FIELD_STR, false, 64},
+    {"signer", JSON_FIELD_STR, false, 64},
+    {"reason", JSON_FIELD_STR, false, 500},
+    {"comment", JSON_FIELD_STR, false, 500},
+    {"session", JSON_FIELD_STR, false, SESSION_HANDLE_LEN},
+    {"terminal", JSON_FIELD_STR, false, SESSION_NAME_MAX},
+};
+
+static const struct json_field fields_session_open[] = {
+    {"terminal", JSON_FIELD_STR, false, SESSION_NAME_MAX},
+};
+
+static const struct json_field fields_session_close[] = {
+    {"session", JSON_FIELD_STR, true, SESSION_HANDLE_LEN},
+    {"terminal", JSON_FIELD_STR, false, SESSION_NAME_MAX},
 };
 
 static const struct json_field fields_validation[] = {
@@ -167,6 +191,11 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/signers/{id}/must-change", handle_must_change, PEER_TERMINAL, API_STATE_READY,
      .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_reason),
      .summary = "Demand that a signer changes the password before anything else."},
+    {"POST", "/v1/sessions", handle_session_open, PEER_BOTH, API_STATE_READY, .right = "entry_app",
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_session_open),
+     .summary = "Open a session of a signer with all components."},
+    {"POST", "/v1/sessions/close", handle_session_close, PEER_BOTH, API_STATE_READY,
+     .body_max = API_BODY_SMALL, FIELDS(fields_session_close), .summary = "Close a session."},
     {"GET", "/v1/tickets", handle_ticket_list, PEER_BOTH, API_STATE_READY, .right = "ticket",
      QUERY(query_tickets), .summary = "Signing requests."},
     {"POST", "/v1/tickets", handle_ticket_create, PEER_BOTH, API_STATE_READY, .right = "ticket",
@@ -174,9 +203,9 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/tickets/{id}", handle_ticket_get, PEER_BOTH, API_STATE_READY, .right = "ticket",
      .summary = "One signing request."},
     {"POST", "/v1/tickets/{id}/authorise", handle_ticket_authorise, PEER_BOTH, API_STATE_READY,
-     .right = "ticket", .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED,
+     .right = "ticket", .body_max = API_BODY_SMALL, .components = API_COMPONENTS_SIGNING,
      FIELDS(fields_authorise),
-     .summary = "Authorise it with all components; the reply is the signature."},
+     .summary = "Authorise it with the components that are due; the reply is the signature."},
     {"POST", "/v1/tickets/{id}/decline", handle_ticket_decline, PEER_BOTH, API_STATE_READY,
      .right = "ticket", .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED,
      FIELDS(fields_reason), .summary = "Decline it with all components."},
@@ -187,7 +216,7 @@ const struct api_route api_routes[] = {
      QUERY(query_signatures),
      .summary = "Signatures, by record or by signer; its own without the right to read."},
     {"POST", "/v1/signatures", handle_sign, PEER_BOTH, API_STATE_READY, .right = "entry_app",
-     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_ticket),
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_SIGNING, FIELDS(fields_sign),
      .summary = "Ticket and authorisation in one call."},
     {"GET", "/v1/signatures/{id}", handle_signature_get, PEER_BOTH, API_STATE_READY,
      .summary = "One signature."},

@@ -85,32 +85,31 @@ HANDLER(handle_ticket_get)
     return rc == ESIGN_OK ? handler_reply(reply, 200, sign_ticket_view(s, ticket), f) : rc;
 }
 
-/* Through an application components may only be entered with its right to take them.
- * Source: requirements 5.6. */
-static enum esign_rc tickets_entry(const struct api_request *request, struct fault *f)
+/* The act of signing that a request asks for. */
+static enum esign_rc tickets_act(const struct api_request *request, struct sign_act *ret,
+                                 struct fault *f)
 {
-    const char *application = handler_application(request);
-
-    return application
-               ? authn_caller_right(site_store(handler_site(request)), application, "entry_app", f)
-               : ESIGN_OK;
+    *ret = (struct sign_act){.session = json_str(request->body, "session"),
+                             .user_id = *request->user_id ? request->user_id : NULL,
+                             .password = request->password,
+                             .deadline_at_ms = request->deadline_at_ms};
+    return handler_place(request, &ret->place, f);
 }
 
 HANDLER(handle_ticket_authorise)
 {
-    const struct sign_act act = {.ticket_id = request->id,
-                                 .user_id = request->user_id,
-                                 .password = request->password,
-                                 .nonce = json_str(request->body, "nonce"),
-                                 .presented_hash = json_str(request->body, "presented_hash"),
-                                 .application = handler_application(request),
-                                 .terminal = handler_terminal(request),
-                                 .deadline_at_ms = request->deadline_at_ms};
+    struct sign_act act;
     json_t *signature = NULL;
-    enum esign_rc rc = tickets_entry(request, f);
+    enum esign_rc rc = handler_entry(request, f);
 
     if (rc == ESIGN_OK)
-        rc = sign_run(handler_site(request), &act, &signature, f);
+        rc = tickets_act(request, &act, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    act.ticket_id = request->id;
+    act.nonce = json_str(request->body, "nonce");
+    act.presented_hash = json_str(request->body, "presented_hash");
+    rc = sign_run(handler_site(request), &act, &signature, f);
     return rc == ESIGN_OK ? handler_reply(reply, 200, signature, f) : rc;
 }
 
@@ -119,7 +118,7 @@ HANDLER(handle_ticket_decline)
 {
     CLEANUP(authn_person_done) struct authn_person person = {0};
     struct site *s = handler_site(request);
-    enum esign_rc rc = tickets_entry(request, f);
+    enum esign_rc rc = handler_entry(request, f);
 
     if (rc == ESIGN_OK)
         rc = handler_officer(request, "signer", NULL, &person, f);
@@ -157,16 +156,14 @@ HANDLER(handle_sign)
     const struct sign_request wanted = tickets_request(request);
     CLEANUP(json_decref_p) json_t *ticket = NULL;
     json_t *signature = NULL;
-    enum esign_rc rc = sign_ticket_make(s, &wanted, &ticket, f);
+    struct sign_act act;
+    enum esign_rc rc = tickets_act(request, &act, f);
 
+    if (rc == ESIGN_OK)
+        rc = sign_ticket_make(s, &wanted, &ticket, f);
     if (rc != ESIGN_OK)
         return rc;
-    const struct sign_act act = {.new_ticket = ticket,
-                                 .user_id = request->user_id,
-                                 .password = request->password,
-                                 .application = wanted.application,
-                                 .terminal = wanted.terminal,
-                                 .deadline_at_ms = request->deadline_at_ms};
+    act.new_ticket = ticket;
     rc = sign_run(s, &act, &signature, f);
     return rc == ESIGN_OK ? handler_reply(reply, 201, signature, f) : rc;
 }

@@ -146,3 +146,8 @@ void listen_change(struct listen *l, unsigned kept_for_terminals, unsigned per_c
     table_change(l->table, &limits);
     http_change(l->http, request_deadline_ms);
 }
+
+bool listen_has(struct listen *l, const struct api_peer *peer)
+{
+    return table_has(l->table, peer);
+}

@@ -64,3 +64,6 @@ struct listen_counts listen_count(struct listen *l);
  * kept_for_terminals below max_connections.  From any thread. */
 void listen_change(struct listen *l, unsigned kept_for_terminals, unsigned per_caller,
                    unsigned request_deadline_ms);
+
+/* Whether an application, or a user at a terminal, has a connection now.  Blocks nobody. */
+bool listen_has(struct listen *l, const struct api_peer *peer);

@@ -223,3 +223,14 @@ void table_change(struct table *t, const struct table_limits *limits)
     t->limits = *limits;
     table_unlock(t);
 }
+
+bool table_has(struct table *t, const struct api_peer *peer)
+{
+    bool has = false;
+
+    table_lock(t);
+    for (size_t i = 0; !has && i < t->limits.max_connections; i++)
+        has = t->rows[i].phase != TABLE_FREE && table_same_caller(&t->rows[i].peer, peer);
+    table_unlock(t);
+    return has;
+}

@@ -65,3 +65,6 @@ unsigned table_count(struct table *t);
 
 /* Other limits, of the same max_connections, for connections that come from now on. */
 void table_change(struct table *t, const struct table_limits *limits);
+
+/* Whether this caller has a connection. */
+bool table_has(struct table *t, const struct api_peer *peer);

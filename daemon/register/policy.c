@@ -101,22 +101,54 @@ static bool policy_names(const json_t *array, const char *word)
     return false;
 }
 
-/* At least two components of which one is private.  Source: 21 CFR 11.200(a)(1). */
-static enum esign_rc policy_check_numbers(const json_t *policy, struct fault *f)
+/* At least two components of which one is private at the first signing, the private one at each.
+ * Source: 21 CFR 11.200(a)(1), (a)(1)(i). */
+static enum esign_rc policy_check_components(const json_t *policy, struct fault *f)
 {
-    static const struct {
-        const char *path;
-        int64_t min, max;
-    } numbers[] = {{"password.min_chars", 8, 128},     {"password.history", 1, 24},
-                   {"password.max_age_d", 1, 3650},    {"ticket.ttl_s", 10, 86400},
-                   {"enrol.secret_ttl_h", 1, 168},     {"certificate.signer_days", 1, 3650},
-                   {"certificate.ca_days", 30, 10950}, {"version", 1, 1}};
-    const json_t *first = json_object_get(json_object_get(policy, "components"), "first");
+    const json_t *components = json_object_get(policy, "components");
+    const json_t *first = json_object_get(components, "first");
+    const json_t *subsequent = json_object_get(components, "subsequent");
+    size_t known = (policy_names(subsequent, "id") ? 1 : 0) + 1;
+    const char *verifier = json_str(policy, "session.verifier");
 
     if (json_array_size(first) != 2 || !policy_names(first, "id") ||
         !policy_names(first, "password"))
         return fault_field(f, ESIGN_E_POLICY, "components.first",
                            "the first signing needs the components \"id\" and \"password\"");
+    if (!policy_names(subsequent, "password") || json_array_size(subsequent) != known)
+        return fault_field(f, ESIGN_E_POLICY, "components.subsequent",
+                           "each further signing needs the private component \"password\", with or "
+                           "without \"id\"");
+    if (!verifier || (strcmp(verifier, "memory") != 0 && strcmp(verifier, "argon2id") != 0))
+        return fault_field(f, ESIGN_E_POLICY, "session.verifier",
+                           "session.verifier must be \"memory\" or \"argon2id\"");
+    if (!json_is_boolean(
+            json_object_get(json_object_get(policy, "session"), "login_counts_as_first")))
+        return fault_field(f, ESIGN_E_POLICY, "session.login_counts_as_first",
+                           "session.login_counts_as_first must be true or false");
+    return ESIGN_OK;
+}
+
+static enum esign_rc policy_check_numbers(const json_t *policy, struct fault *f)
+{
+    static const struct {
+        const char *path;
+        int64_t min, max;
+    } numbers[] = {{"password.min_chars", 8, 128},
+                   {"password.history", 1, 24},
+                   {"password.max_age_d", 1, 3650},
+                   {"ticket.ttl_s", 10, 86400},
+                   {"session.idle_s", 1, 3600},
+                   {"session.absolute_s", 1, 86400},
+                   {"session.absent_s", 1, 300},
+                   {"enrol.secret_ttl_h", 1, 168},
+                   {"certificate.signer_days", 1, 3650},
+                   {"certificate.ca_days", 30, 10950},
+                   {"version", 1, 1}};
+    enum esign_rc rc = policy_check_components(policy, f);
+
+    if (rc != ESIGN_OK)
+        return rc;
     if (json_int(policy, "password.max_age_d", -1) == 0)
         return fault_field(f, ESIGN_E_POLICY, "password.max_age_d",
                            "passwords without an age need periodic reviews instead "
@@ -128,7 +160,7 @@ static enum esign_rc policy_check_numbers(const json_t *policy, struct fault *f)
                                numbers[i].path, (long long)numbers[i].min,
                                (long long)numbers[i].max);
     }
-    enum esign_rc rc = authn_limits_check(policy, f);
+    rc = authn_limits_check(policy, f);
     if (rc != ESIGN_OK)
         return rc;
     const json_t *allowed = json_object_get(policy, "signer_algorithms");

@@ -6,23 +6,6 @@
 #include "base/cleanup.h"
 #include "sign/job.h"
 
-/* Components first; nothing else is told to a caller who has not proved them.
- * Source: 21 CFR 11.200(a)(1)(ii). */
-enum esign_rc sign_step_authenticate(struct sign_job *j, struct fault *f)
-{
-    enum esign_rc rc = site_policy(j->site, &j->policy.body, &j->policy.seq, f);
-
-    if (rc != ESIGN_OK)
-        return rc;
-    const struct authn_claim claim = {j->act->user_id,
-                                      j->act->password,
-                                      j->act->application,
-                                      j->act->terminal,
-                                      authn_limits_of(j->policy.body),
-                                      j->act->deadline_at_ms};
-    return authn_components(site_store(j->site), site_hash(j->site), &claim, &j->person, f);
-}
-
 static enum esign_rc authorise_ticket(struct sign_job *j, struct fault *f)
 {
     if (j->act->new_ticket) {
@@ -93,7 +76,7 @@ enum esign_rc sign_step_authorise(struct sign_job *j, struct fault *f)
                                           .ticket = j->ticket.body,
                                           .meaning = j->meaning.body,
                                           .plan = j->plan.body,
-                                          .application = j->act->application,
+                                          .application = j->act->place.application,
                                           .now_ms = clock_now_ms(site_clock(j->site))};
     rc = authz_sign(&signing, f);
     if (rc == ESIGN_OK)

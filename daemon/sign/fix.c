@@ -88,22 +88,33 @@ static json_t *fix_head(const struct audit_head *head)
     return json_pack("{s:s, s:I}", "root", root, "size", (json_int_t)head->size);
 }
 
+static const char *const fix_modes[] = {[SIGN_ONE_SHOT] = "one-shot",
+                                        [SIGN_FIRST] = "first",
+                                        [SIGN_FIRST_BY_LOGIN] = "first-by-login",
+                                        [SIGN_SUBSEQUENT] = "subsequent"};
+
+/* The components that the signer gave for this signing. */
+static json_t *fix_components(const struct sign_job *j)
+{
+    return j->act->user_id ? json_pack("[s,s]", "id", "password") : json_pack("[s]", "password");
+}
+
 /* Who, where and how: members of the ceremony. */
 static json_t *fix_ceremony(const struct sign_job *j)
 {
-    const json_t *signer = j->person.signer;
-    const char *role = json_str(signer, "role");
-    bool direct = j->act->terminal != NULL;
+    const json_t *signer = j->person.signer, *ticket = j->ticket.body;
+    const char *role = json_str(signer, "role"), *application = json_str(ticket, "application");
+    const char *terminal = j->act->place.terminal;
+    bool direct = !j->act->place.application;
 
-    return json_pack(
-        "{s:s, s:[s,s], s:s, s:s, s:s, s:s, s:i, s:[], s:s, s:s, s:o}", "application",
-        json_str(j->ticket.body, "application") ? json_str(j->ticket.body, "application") : "",
-        "components", "id", "password", "custody", json_str(j->key.body, "custody"), "entry",
-        direct ? "direct" : "app", "key", json_str(j->key.body, "key"), "mode", "one-shot",
-        "ordinal", 1, "previous", "role", role ? role : json_str(signer, "title"), "session", "",
-        "terminal",
-        json_pack("{s:s, s:s}", "assurance", direct ? "proved" : "declared", "id",
-                  direct ? j->act->terminal : ""));
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:I, s:[], s:s, s:s, s:o}", "application",
+                     application ? application : "", "components", fix_components(j), "custody",
+                     json_str(j->key.body, "custody"), "entry", direct ? "direct" : "app", "key",
+                     json_str(j->key.body, "key"), "mode", fix_modes[j->mode], "ordinal",
+                     (json_int_t)(j->lease.session ? j->lease.ordinal : 1), "previous", "role",
+                     role ? role : json_str(signer, "title"), "session", j->lease.hash, "terminal",
+                     json_pack("{s:s, s:s}", "assurance", direct ? "proved" : "declared", "id",
+                               terminal ? terminal : ""));
 }
 
 /* The rest: what is signed, by which rules, when. */

@@ -21,6 +21,9 @@ void sign_job_done(struct sign_job *j)
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         json_decref(rows[i]->body);
+    /* whoever proved a component was active; only a recorded signature used the ordinal */
+    authn_session_give(site_sessions(j->site), &j->lease, j->person.signer != NULL,
+                       j->signature && !j->intended);
     authn_person_done(&j->person);
     json_decref(j->envelope);
     json_decref(j->intent);
@@ -44,6 +47,6 @@ struct audit_act sign_job_act(const struct sign_job *j, const char *action, cons
     return (struct audit_act){.action = action,
                               .object = object,
                               .actor = {j->person.signer_id, j->person.user_id, "signer", 0},
-                              .application = j->act->application,
-                              .terminal = j->act->terminal};
+                              .application = j->act->place.application,
+                              .terminal = j->act->place.terminal};
 }

@@ -17,6 +17,13 @@ struct sign_job {
 
     /* authenticate */
     struct authn_person person;
+    struct session_lease lease; /* of the session; none: one-shot */
+    enum {
+        SIGN_ONE_SHOT,
+        SIGN_FIRST,          /* of a session, with all components */
+        SIGN_FIRST_BY_LOGIN, /* with the private component: the policy counts the opening */
+        SIGN_SUBSEQUENT
+    } mode;
     /* authorise */
     struct job_row ticket, meaning, plan, policy, key, site_row;
     /* fix what is signed */

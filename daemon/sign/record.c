@@ -171,6 +171,14 @@ static void record_abort(const struct sign_job *j, struct store_change *change, 
     site_guard(change, "intent", j->signature_id, j->intent_seq);
 }
 
+/* What of a refusal is an attempt at unauthorised use.  Source: requirements 1.7. */
+static enum audit_alert record_alert(enum esign_rc rc)
+{
+    return rc == ESIGN_E_REPLAY            ? AUDIT_ALERT_REPLAY
+           : rc == ESIGN_E_RECORD_MISMATCH ? AUDIT_ALERT_RECORD_SWAP
+                                           : AUDIT_ALERT_NONE;
+}
+
 enum esign_rc sign_enter_failure(struct sign_job *j, struct fault *f)
 {
     char object[SITE_ID_MAX + 16];
@@ -185,6 +193,7 @@ enum esign_rc sign_enter_failure(struct sign_job *j, struct fault *f)
     struct audit_act act =
         sign_job_act(j, j->intended ? "signature.aborted" : "signature.refused", object);
     act.result = failed.rc;
+    act.alert = record_alert(failed.rc);
     act.result_reason = failed.reason;
     if (j->intended)
         record_abort(j, &change, intent, ticket);
@@ -196,6 +205,7 @@ enum esign_rc sign_enter_failure(struct sign_job *j, struct fault *f)
     if (rc != ESIGN_OK) {
         log_error("a failed signing could not be entered object=%s code=%s", object,
                   fault_name(rc));
+        authn_session_end(site_sessions(j->site), &j->lease, SESSION_END_OUTCOME);
         return rc;
     }
     *f = failed;

@@ -54,10 +54,11 @@ json_t *sign_ticket_view(struct site *s, const json_t *ticket);
 struct sign_act {
     const char *ticket_id; /* of a written ticket, or NULL with new_ticket */
     json_t *new_ticket;    /* made but not written (one-call signing); borrowed */
-    const char *user_id;
+    const char *session;   /* handle; NULL: one-shot */
+    const char *user_id;   /* the components as far as they were given: else NULL */
     const struct secret *password;
     const char *nonce, *presented_hash; /* as shown to the signer; NULL in a one-call signing */
-    const char *application, *terminal; /* where the components were entered; one is NULL */
+    struct session_place place;         /* where the components were entered */
     int64_t deadline_at_ms;
 };
 
@@ -68,6 +69,27 @@ enum esign_rc sign_run(struct site *s, const struct sign_act *act, json_t **ret,
 
 /* What callers see of a signature's row.  NULL: no memory. */
 json_t *sign_signature_view(const json_t *signature);
+
+/* ---- sessions (session.c) */
+
+/* Open a session for a person whose components were just proved by authn_components() in this
+ * request; the person's try is settled with it.
+ * ret: {"session": handle, "idle_s", "absolute_s", "absent_s", "signer", "last_signing"?}.
+ * Errors of the steps; ESIGN_E_BUSY: too many sessions.
+ * Source: 21 CFR 11.200(a)(1)(i), (a)(2); requirements 3.4. */
+struct sign_opening {
+    const struct authn_person *person;
+    const struct secret *password;
+    struct session_place place;
+    int64_t deadline_at_ms;
+};
+enum esign_rc sign_session_open(struct site *s, const struct sign_opening *o, json_t **ret,
+                                struct fault *f) MUST_CHECK;
+
+/* Close it, as its signer.  Errors of authn_session_take(). */
+enum esign_rc sign_session_close(struct site *s, const char *handle,
+                                 const struct session_place *place, int64_t deadline_at_ms,
+                                 struct fault *f) MUST_CHECK;
 
 /* ---- manifestation (manifestation.c) */
 

@@ -1,38 +1,11 @@
-#include "site/site.h"
+#include "site/site_internal.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "base/log.h"
-#include "site/counters.h"
-#include "site/expiry.h"
-#include "site/loaded.h"
-#include "site/turns.h"
-
-typedef void (*site_count)(void *ctx, struct site_traffic *ret);
-
-struct site {
-    const struct config *config;
-    const struct clock *clock;
-    struct store *store;
-    struct audit *audit;
-    struct hash *hash;
-    struct document *document;
-    struct token *tokens[CONFIG_TOKENS_MAX];
-    size_t token_count;
-    atomic_bool ready;
-    struct counters counters;
-    struct expiry expiry;
-    struct loaded_slot loaded;
-    struct site_start start;
-    struct turns turns;
-    void *count_ctx;
-    _Atomic(site_count) count; /* set after count_ctx */
-};
-
 static const char *const site_role_options[] = {"roles.signer", "roles.ca", "roles.log"};
 
 static size_t site_token_index(const struct site *s, enum site_role role)
@@ -64,10 +37,13 @@ static enum esign_rc site_find_ready(struct site *s, struct fault *f)
     return rc == ESIGN_E_NOT_FOUND ? ESIGN_OK : rc;
 }
 
-static void site_note(void *ctx, const json_t *entry)
+static void site_note(void *ctx, const struct store_change *change)
 {
-    counters_note(ctx, entry);
-    audit_alert_note(entry);
+    struct site *s = ctx;
+
+    counters_note(&s->counters, change->entry);
+    audit_alert_note(change->entry);
+    site_sessions_note(s, change);
 }
 
 static enum esign_rc site_open_parts(struct site *s, struct fault *f)
@@ -76,7 +52,7 @@ static enum esign_rc site_open_parts(struct site *s, struct fault *f)
     enum esign_rc rc = store_open(config_str(c, "store.path"), s->clock, &s->store, f);
 
     if (rc == ESIGN_OK)
-        store_observe(s->store, site_note, &s->counters);
+        store_observe(s->store, site_note, s);
     if (rc == ESIGN_OK)
         rc = audit_open(s->store, config_str(c, "site.origin"), &s->audit, f);
     if (rc == ESIGN_OK)
@@ -87,6 +63,8 @@ static enum esign_rc site_open_parts(struct site *s, struct fault *f)
                            (unsigned)config_int(c, "document.workers"), &s->document, f);
     if (rc == ESIGN_OK)
         rc = site_open_tokens(s, f);
+    if (rc == ESIGN_OK)
+        rc = site_sessions_open(s, f);
     return rc == ESIGN_OK ? site_find_ready(s, f) : rc;
 }
 
@@ -121,6 +99,7 @@ void site_close(struct site *s)
     hash_close(s->hash);
     audit_close(s->audit);
     store_close(s->store);
+    authn_sessions_free(s->sessions);
     (void)pthread_mutex_destroy(&s->expiry.mutex); /* nobody holds it */
     (void)pthread_mutex_destroy(&s->loaded.mutex); /* as above */
     turns_done(&s->turns);

@@ -4,6 +4,7 @@
 
 #include "audit/audit.h"
 #include "audit/record.h"
+#include "authn/session.h"
 #include "ca/ca.h"
 #include "config/config.h"
 #include "document/document.h"
@@ -74,6 +75,12 @@ struct turns *site_turns(struct site *s);                   /* of requests that 
 const struct counters *site_counters(const struct site *s); /* what the trail was told */
 struct expiry *site_expiry(struct site *s);                 /* for expiry.c */
 struct loaded_slot *site_loaded(struct site *s);            /* for loaded.c */
+
+/* The sessions of signers; their ends are entered in the trail. */
+struct authn_sessions *site_sessions(const struct site *s);
+/* Who knows whether a peer has a connection: asked from now on, as long as sessions live. */
+typedef bool (*site_presence)(void *ctx, const struct session_place *place);
+void site_set_presence(struct site *s, site_presence present, void *ctx);
 
 /* Whether esign init has been completed.  Cheap. */
 bool site_ready(struct site *s);

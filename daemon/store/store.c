@@ -166,7 +166,7 @@ enum esign_rc store_commit(struct store *s, const struct store_change *change,
     if (!rc && ret)
         *ret = receipt;
     if (!rc && s->observe)
-        s->observe(s->observe_ctx, change->entry);
+        s->observe(s->observe_ctx, change);
     return rc;
 }
 
@@ -181,7 +181,8 @@ struct store_opened store_opened(const struct store *s)
     return s->opened;
 }
 
-void store_observe(struct store *s, void (*fn)(void *ctx, const json_t *entry), void *ctx)
+void store_observe(struct store *s, void (*fn)(void *ctx, const struct store_change *change),
+                   void *ctx)
 {
     s->observe = fn;
     s->observe_ctx = ctx;

@@ -49,9 +49,10 @@ enum esign_rc store_open(const char *path, const struct clock *clock, struct sto
                          struct fault *f) MUST_CHECK;
 void store_close(struct store *s); /* finishes what was accepted */
 
-/* fn is told each entry that store_commit() has written (the caller's members of it), in the thread
- * that wrote it.  To be set before other threads use the store; fn NULL: nobody. */
-void store_observe(struct store *s, void (*fn)(void *ctx, const json_t *entry), void *ctx);
+/* fn is told each change that store_commit() has written, in the thread that wrote it.  To be set
+ * before other threads use the store; fn NULL: nobody. */
+void store_observe(struct store *s, void (*fn)(void *ctx, const struct store_change *change),
+                   void *ctx);
 
 /* Since when (monotonic) the writer is busy with what it took last; 0: it waits for work. */
 int64_t store_busy_since(struct store *s);
@@ -106,6 +107,11 @@ enum esign_rc store_read(struct store *s, const char *kind, const char *id, json
  * are known as long as the kind has few, and from the opening of the store on. */
 enum esign_rc store_list(struct store *s, const char *kind, const char *member, const char *value,
                          const char *after, size_t limit, json_t **ret, struct fault *f) MUST_CHECK;
+
+/* How many rows of a kind have that member's value, and the newest of them by its entry (owned by
+ * the caller; NULL: none).  Tampered as in store_get; a row that is gone is not counted. */
+enum esign_rc store_tally(struct store *s, const char *kind, const char *member, const char *value,
+                          int64_t *ret_count, json_t **ret_newest, struct fault *f) MUST_CHECK;
 
 /* Number of entries. */
 int64_t store_size(struct store *s);

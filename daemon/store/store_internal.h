@@ -12,7 +12,7 @@ struct store {
     int lock_fd;
     struct store_writer *writer;
     struct store_readers *readers;
-    void (*observe)(void *ctx, const json_t *entry); /* or NULL */
+    void (*observe)(void *ctx, const struct store_change *change); /* or NULL */
     void *observe_ctx;
     struct store_newest *newest;
     struct store_recent recent;

@@ -361,6 +361,17 @@ class Instance:
             os.kill(pid, number)
         return pid
 
+    def set_policy(self, **sections):
+        """Change members of policy.json, which init reads: set_policy(session={"idle_s": 2})."""
+        path = os.path.join(self.root, "etc", "policy", "policy.json")
+        with open(path, encoding="utf-8") as file:
+            policy = json.load(file)
+        for section, members in sections.items():
+            policy[section].update(members)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(policy, file)
+        return self
+
     # the socket
 
     def connection(self, caller=ROOT_CALLER):
@@ -461,6 +472,16 @@ class Instance:
         reply = self.post("/v1/signers/%s/activate" % person.user_id, body)
         person.signer_id = reply["signer"]["signer_id"]
         return person
+
+    def open_session(self, person, caller=None, connection=None, **members):
+        """Returns the handle."""
+        body = {"components": person.components, **members}
+        if connection is None:
+            return self.post("/v1/sessions", body, caller)["session"]
+        status, reply = connection.send_json("POST", "/v1/sessions", body)
+        if status >= 300:
+            raise Refused(status, reply)
+        return reply["session"]
 
     @staticmethod
     def record(content, record_type, record_id, version, media_type="application/octet-stream"):

@@ -98,6 +98,8 @@ def tabled(text):
             members = dict(fields[table.group(1)]) if table else {}
             if "API_COMPONENTS_REQUIRED" in rest:
                 members["components"] = True
+            elif "API_COMPONENTS_SIGNING" in rest:
+                members["components"] = False
         summary = "".join(re.findall(r'"([^"]*)"', rest[rest.index(".summary"):]))
         yield method, path, {
             "parameters": queries[query.group(1)] if query else [], "members": members,

@@ -105,7 +105,7 @@ static const struct {
     {"clock.state", {"synchronised", "unsynchronised"}},
     {"custody", {"K1"}},
     {"entry", {"direct", "app"}},
-    {"mode", {"one-shot"}},
+    {"mode", {"one-shot", "first", "first-by-login", "subsequent"}},
     {"record.hash_algorithm", {"sha-256"}},
     {"system", {"production", "test"}},
     {"system_class", {"closed", "open"}},
@@ -142,6 +142,39 @@ static bool words_are_known(const json_t *envelope, struct validate_findings *fi
     return true;
 }
 
+/* What each mode of a signing needs: its place in a session, and the components.
+ * Source: 21 CFR 11.200(a)(1)(i), (ii). */
+static bool ceremony_is_whole(const json_t *envelope)
+{
+    static const struct {
+        const char *mode, *components[2];
+        int64_t ordinal_min, ordinal_max;
+        bool in_session;
+    } modes[] = {
+        {"one-shot", {"id", "password"}, 1, 1, false},
+        {"first", {"id", "password"}, 1, 1, true},
+        {"first-by-login", {"password"}, 1, 1, true},
+        {"subsequent", {"password"}, 2, INT64_MAX, true},
+        {"subsequent", {"id", "password"}, 2, INT64_MAX, true},
+    };
+    const json_t *components = json_object_get(envelope, "components");
+    int64_t ordinal = json_int(envelope, "ordinal", 0);
+    size_t digits = strlen(json_str(envelope, "session"));
+
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        size_t count = modes[i].components[1] ? 2 : 1;
+        bool same = strcmp(modes[i].mode, json_str(envelope, "mode")) == 0 &&
+                    json_array_size(components) == count;
+        for (size_t k = 0; same && k < count; k++)
+            same = strcmp(modes[i].components[k],
+                          json_string_value(json_array_get(components, k))) == 0;
+        if (same && ordinal >= modes[i].ordinal_min && ordinal <= modes[i].ordinal_max &&
+            digits == (modes[i].in_session ? 2 * SHA256_LEN : 0))
+            return true;
+    }
+    return false;
+}
+
 /* The text that the signer was shown and its hash belong together. */
 static bool meaning_is_whole(const json_t *envelope)
 {
@@ -174,7 +207,11 @@ static bool is_whole(const json_t *envelope, struct validate_findings *findings)
         validate_note(findings, "the hash of the meaning is not that of its text");
         return false;
     }
-    return words_are_known(envelope, findings);
+    if (!words_are_known(envelope, findings))
+        return false;
+    if (!ceremony_is_whole(envelope))
+        validate_note(findings, "the envelope's mode, ordinal, session and components disagree");
+    return ceremony_is_whole(envelope);
 }
 
 static bool is_canonical(const json_t *envelope, struct bytes text)

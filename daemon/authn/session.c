@@ -1,0 +1,472 @@
+#include "authn/session.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "authn/verifier.h"
+#include "base/cleanup.h"
+#include "base/encode.h"
+
+struct session {
+    struct session *next;
+    char hash[SESSION_HANDLE_LEN + 1];
+    char signer_id[SESSION_NAME_MAX + 1], user_id[SESSION_NAME_MAX + 1];
+    char application[SESSION_NAME_MAX + 1], terminal[SESSION_NAME_MAX + 1]; /* "": none */
+    int64_t uid;
+    struct session_limits limits;
+    struct session_generations generations;
+    int64_t opened_ms, active_ms; /* monotonic */
+    int64_t gone_ms; /* since when the peer has no connection, as last looked; 0: it has one */
+    int64_t ordinal; /* of the last signing; 0: none yet */
+    bool busy;       /* leased */
+    enum session_end over;   /* found elsewhere; 0: not */
+    struct secret *verifier; /* of the password; NULL: none */
+};
+
+struct authn_sessions {
+    const struct clock *clock;
+    struct session_listener listener;
+    pthread_mutex_t lock;
+    pthread_cond_t given; /* some session was given back or ended */
+    struct session *first;
+    size_t count;
+};
+
+static const struct {
+    enum session_end end;
+    const char *name;
+} session_ends[] = {
+    {SESSION_END_CLOSED, "closed"},
+    {SESSION_END_IDLE, "idle"},
+    {SESSION_END_ABSOLUTE, "absolute"},
+    {SESSION_END_ABSENT, "absent"},
+    {SESSION_END_PEER, "peer"},
+    {SESSION_END_OTHER, "other"},
+    {SESSION_END_CREDENTIAL, "credential"},
+    {SESSION_END_SIGNER, "signer"},
+    {SESSION_END_POLICY, "policy"},
+    {SESSION_END_STOP, "stop"},
+    {SESSION_END_OUTCOME, "outcome"},
+};
+
+const char *session_end_name(enum session_end end)
+{
+    for (size_t i = 0; i < sizeof(session_ends) / sizeof(session_ends[0]); i++)
+        if (session_ends[i].end == end)
+            return session_ends[i].name;
+    return "unknown";
+}
+
+static void session_free(struct session *session)
+{
+    secret_free(session->verifier); /* wipes */
+    free(session);
+}
+
+struct authn_sessions *authn_sessions_new(const struct clock *clock,
+                                          const struct session_listener *listener)
+{
+    struct authn_sessions *s = calloc(1, sizeof(*s));
+    pthread_condattr_t monotonic;
+
+    if (!s)
+        return NULL;
+    s->clock = clock;
+    s->listener = *listener;
+    /* these can't fail with the default and the monotonic attribute */
+    (void)pthread_mutex_init(&s->lock, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&s->given, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    return s;
+}
+
+static struct session_place session_place_of(const struct session *session)
+{
+    return (struct session_place){session->application[0] ? session->application : NULL,
+                                  session->terminal[0] ? session->terminal : NULL, session->uid};
+}
+
+static bool session_same_text(const char *kept, const char *given)
+{
+    return strcmp(kept, given ? given : "") == 0;
+}
+
+static bool session_is_at(const struct session *session, const struct session_place *place)
+{
+    return session->uid == place->uid &&
+           session_same_text(session->application, place->application) &&
+           session_same_text(session->terminal, place->terminal);
+}
+
+/* Take a session out of the list; the caller frees it.  The lock is held. */
+static struct session *session_unlink(struct authn_sessions *s, struct session *session)
+{
+    for (struct session **at = &s->first; *at; at = &(*at)->next)
+        if (*at == session) {
+            *at = session->next;
+            s->count--;
+            break;
+        }
+    session->next = NULL;
+    (void)pthread_cond_broadcast(&s->given);
+    return session;
+}
+
+/* Tell of the end, if it is one, and free.  The lock is not held. */
+static void session_report(struct authn_sessions *s, struct session *session, enum session_end end,
+                           const struct session_place *by)
+{
+    const struct session_ended ended = {.end = end,
+                                        .by = by,
+                                        .hash = session->hash,
+                                        .signer_id = session->signer_id,
+                                        .user_id = session->user_id,
+                                        .place = session_place_of(session),
+                                        .signings = session->ordinal};
+
+    if (end != SESSION_END_NONE)
+        s->listener.ended(s->listener.ctx, &ended);
+    session_free(session);
+}
+
+void authn_sessions_stop(struct authn_sessions *s)
+{
+    for (;;) {
+        (void)pthread_mutex_lock(&s->lock);
+        struct session *session = s->first ? session_unlink(s, s->first) : NULL;
+        (void)pthread_mutex_unlock(&s->lock);
+        if (!session)
+            return;
+        session_report(s, session, SESSION_END_STOP, NULL);
+    }
+}
+
+void authn_sessions_free(struct authn_sessions *s)
+{
+    if (!s)
+        return;
+    while (s->first)
+        session_free(session_unlink(s, s->first));
+    (void)pthread_cond_destroy(&s->given);
+    (void)pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+/* Why the session is over: what ended it first, or SESSION_END_NONE.  The lock is held. */
+static enum session_end session_over(const struct session *session, int64_t now_ms)
+{
+    const struct {
+        int64_t at_ms;
+        enum session_end end;
+    } limits[] = {
+        {session->active_ms + session->limits.idle_ms, SESSION_END_IDLE},
+        {session->opened_ms + session->limits.absolute_ms, SESSION_END_ABSOLUTE},
+        {session->gone_ms ? session->gone_ms + session->limits.absent_ms : INT64_MAX,
+         SESSION_END_ABSENT},
+    };
+    enum session_end over = session->over;
+    int64_t first_ms = INT64_MAX;
+
+    for (size_t i = 0; !session->over && i < sizeof(limits) / sizeof(limits[0]); i++)
+        if (now_ms >= limits[i].at_ms && limits[i].at_ms < first_ms) {
+            first_ms = limits[i].at_ms;
+            over = limits[i].end;
+        }
+    return over;
+}
+
+/* Take out one session that nobody uses and that is over. */
+static struct session *session_pick_over(struct authn_sessions *s, enum session_end *ret_end)
+{
+    int64_t now_ms = clock_mono_ms(s->clock);
+
+    for (struct session *session = s->first; session; session = session->next) {
+        *ret_end = session_over(session, now_ms);
+        if (*ret_end && !session->busy)
+            return session_unlink(s, session);
+    }
+    return NULL;
+}
+
+/* End and tell what is over. */
+static void session_sweep(struct authn_sessions *s)
+{
+    for (;;) {
+        enum session_end end = SESSION_END_NONE;
+        (void)pthread_mutex_lock(&s->lock);
+        struct session *over = session_pick_over(s, &end);
+        (void)pthread_mutex_unlock(&s->lock);
+        if (!over)
+            return;
+        session_report(s, over, end, NULL);
+    }
+}
+
+void authn_sessions_tick(struct authn_sessions *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    for (struct session *session = s->first; session; session = session->next) {
+        const struct session_place place = session_place_of(session);
+        if (s->listener.present(s->listener.ctx, &place))
+            session->gone_ms = 0;
+        else if (!session->gone_ms)
+            session->gone_ms = clock_mono_ms(s->clock);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    session_sweep(s);
+}
+
+void authn_sessions_moved(struct authn_sessions *s, const char *signer_id, enum session_end end)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    for (struct session *session = s->first; session; session = session->next)
+        if (!session->over && (!signer_id || strcmp(session->signer_id, signer_id) == 0))
+            session->over = end;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+size_t authn_sessions_count(struct authn_sessions *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    size_t count = s->count;
+    (void)pthread_mutex_unlock(&s->lock);
+    return count;
+}
+
+static void session_hash(const char *handle, char ret[SESSION_HANDLE_LEN + 1])
+{
+    uint8_t hash[SHA256_LEN];
+
+    bytes_sha256(bytes_of_str("esignd session\n"), bytes_of_str(handle), hash);
+    encode_hex(bytes_of(hash, sizeof(hash)), ret);
+}
+
+static bool session_put_name(char kept[SESSION_NAME_MAX + 1], const char *name)
+{
+    int len = snprintf(kept, SESSION_NAME_MAX + 1, "%s", name ? name : "");
+
+    return len >= 0 && len <= SESSION_NAME_MAX;
+}
+
+static struct session *session_new(const struct session_opening *o, const char *handle,
+                                   int64_t now_ms)
+{
+    struct session *session = calloc(1, sizeof(*session));
+
+    if (!session)
+        return NULL;
+    session_hash(handle, session->hash);
+    if (!session_put_name(session->signer_id, o->signer_id) ||
+        !session_put_name(session->user_id, o->user_id) ||
+        !session_put_name(session->application, o->place.application) ||
+        !session_put_name(session->terminal, o->place.terminal)) {
+        free(session);
+        return NULL;
+    }
+    session->uid = o->place.uid;
+    session->limits = o->limits;
+    session->generations = o->generations;
+    session->opened_ms = session->active_ms = now_ms;
+    session->verifier = o->password ? verifier_new(o->password) : NULL;
+    return session;
+}
+
+/* Others of the same place are over.  The lock is held. */
+static void session_supersede(struct authn_sessions *s, const struct session_place *place)
+{
+    if (!place->terminal)
+        return;
+    for (struct session *session = s->first; session; session = session->next)
+        if (!session->over && session_is_at(session, place))
+            session->over = SESSION_END_OTHER;
+}
+
+enum esign_rc authn_session_open(struct authn_sessions *s, const struct session_opening *o,
+                                 char ret_handle[SESSION_HANDLE_LEN + 1],
+                                 char ret_hash[SESSION_HANDLE_LEN + 1], struct fault *f)
+{
+    uint8_t random[SHA256_LEN];
+
+    bytes_random(random, sizeof(random));
+    encode_hex(bytes_of(random, sizeof(random)), ret_handle);
+    secret_wipe(random, sizeof(random));
+    struct session *session = session_new(o, ret_handle, clock_mono_ms(s->clock));
+    if (!session)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a session");
+    (void)pthread_mutex_lock(&s->lock);
+    session_supersede(s, &o->place);
+    (void)pthread_mutex_unlock(&s->lock);
+    session_sweep(s);
+    (void)pthread_mutex_lock(&s->lock);
+    bool full = s->count >= SESSION_COUNT_MAX;
+    if (!full) {
+        session->next = s->first;
+        s->first = session;
+        s->count++;
+        memcpy(ret_hash, session->hash, sizeof(session->hash));
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    if (!full)
+        return ESIGN_OK;
+    session_free(session);
+    return fault_set(f, ESIGN_E_BUSY, "too many sessions are open (%d)", SESSION_COUNT_MAX);
+}
+
+static struct session *session_find(struct authn_sessions *s, const char *hash)
+{
+    for (struct session *session = s->first; session; session = session->next)
+        if (strcmp(session->hash, hash) == 0)
+            return session;
+    return NULL;
+}
+
+static enum esign_rc session_refuse(enum session_end end, struct fault *f)
+{
+    if (end == SESSION_END_PEER)
+        return fault_reason(f, ESIGN_E_SESSION, "peer",
+                            "the session was opened elsewhere; it is ended");
+    if (end == SESSION_END_IDLE || end == SESSION_END_ABSOLUTE)
+        return fault_reason(f, ESIGN_E_COMPONENTS_REQUIRED, "expired",
+                            "the session has expired; sign with all components");
+    return fault_reason(f, ESIGN_E_COMPONENTS_REQUIRED, "noncontinuous",
+                        "the session has ended; sign with all components");
+}
+
+/* Wait until the session of that hash is free; NULL: it is gone, or *ret_late.  The lock is held.
+ */
+static struct session *session_wait(struct authn_sessions *s, const char *hash,
+                                    int64_t deadline_at_ms, bool *ret_late)
+{
+    const struct timespec until = {deadline_at_ms / 1000, deadline_at_ms % 1000 * 1000000};
+    struct session *session = session_find(s, hash);
+
+    while (session && session->busy) {
+        if (pthread_cond_timedwait(&s->given, &s->lock, &until) == ETIMEDOUT) {
+            *ret_late = true;
+            return NULL;
+        }
+        session = session_find(s, hash);
+    }
+    return session;
+}
+
+static void session_lease(struct session *session, struct session_lease *ret)
+{
+    session->busy = true;
+    *ret = (struct session_lease){
+        .session = session, .ordinal = session->ordinal + 1, .generations = session->generations};
+    memcpy(ret->hash, session->hash, sizeof(ret->hash));
+    memcpy(ret->signer_id, session->signer_id, sizeof(ret->signer_id));
+    memcpy(ret->user_id, session->user_id, sizeof(ret->user_id));
+}
+
+enum esign_rc authn_session_take(struct authn_sessions *s, const char *handle,
+                                 const struct session_place *place, int64_t deadline_at_ms,
+                                 struct session_lease *ret, struct fault *f)
+{
+    char hash[SESSION_HANDLE_LEN + 1];
+    bool late = false;
+    enum session_end end = SESSION_END_CLOSED;
+
+    session_hash(handle, hash);
+    (void)pthread_mutex_lock(&s->lock);
+    struct session *session = session_wait(s, hash, deadline_at_ms, &late);
+    if (session)
+        end = session_is_at(session, place) ? session_over(session, clock_mono_ms(s->clock))
+                                            : SESSION_END_PEER;
+    if (session && !end)
+        session_lease(session, ret);
+    else if (session)
+        (void)session_unlink(s, session);
+    (void)pthread_mutex_unlock(&s->lock);
+    if (session && !end)
+        return ESIGN_OK;
+    if (session)
+        session_report(s, session, end, end == SESSION_END_PEER ? place : NULL);
+    if (late)
+        return fault_set(f, ESIGN_E_DEADLINE, "another signing of this session still runs");
+    return session_refuse(end, f);
+}
+
+enum esign_rc authn_session_still(struct authn_sessions *s, struct session_lease *lease,
+                                  const struct session_generations *now, struct fault *f)
+{
+    const struct session_generations *then = &lease->generations;
+    enum session_end end = SESSION_END_NONE;
+
+    if (now->credential_seq != then->credential_seq)
+        end = SESSION_END_CREDENTIAL;
+    else if (now->signer_seq != then->signer_seq)
+        end = SESSION_END_SIGNER;
+    else if (now->policy_seq != then->policy_seq)
+        end = SESSION_END_POLICY;
+    if (!end)
+        return ESIGN_OK;
+    authn_session_end(s, lease, end);
+    return session_refuse(end, f);
+}
+
+void authn_session_remember(struct authn_sessions *s, const struct session_lease *lease,
+                            const struct secret *password)
+{
+    struct session *session = lease->session;
+    struct secret *verifier = verifier_new(password);
+
+    (void)pthread_mutex_lock(&s->lock);
+    struct secret *before = session->verifier;
+    session->verifier = verifier;
+    (void)pthread_mutex_unlock(&s->lock);
+    secret_free(before);
+}
+
+/* The lease makes this thread the only one that looks at the verifier. */
+bool authn_session_remembers(const struct session_lease *lease)
+{
+    const struct session *session = lease->session;
+
+    return session->verifier != NULL;
+}
+
+bool authn_session_matches(const struct session_lease *lease, const struct secret *password)
+{
+    const struct session *session = lease->session;
+
+    return session->verifier && verifier_matches(session->verifier, password);
+}
+
+void authn_session_give(struct authn_sessions *s, struct session_lease *lease, bool active,
+                        bool signed_now)
+{
+    struct session *session = lease->session;
+
+    if (!session)
+        return;
+    (void)pthread_mutex_lock(&s->lock);
+    session->busy = false;
+    if (active)
+        session->active_ms = clock_mono_ms(s->clock);
+    if (signed_now)
+        session->ordinal = lease->ordinal;
+    (void)pthread_cond_broadcast(&s->given);
+    (void)pthread_mutex_unlock(&s->lock);
+    *lease = (struct session_lease){0};
+}
+
+void authn_session_end(struct authn_sessions *s, struct session_lease *lease, enum session_end end)
+{
+    struct session *session = lease->session;
+
+    if (!session)
+        return;
+    (void)pthread_mutex_lock(&s->lock);
+    (void)session_unlink(s, session);
+    (void)pthread_mutex_unlock(&s->lock);
+    session_report(s, session, end, NULL);
+    *lease = (struct session_lease){0};
+}
