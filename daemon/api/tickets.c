@@ -6,26 +6,31 @@
 #include "authz/authz.h"
 #include "base/cleanup.h"
 
-/* The typed request; digest_only is a right of an application, or of a terminal's own person. */
+/* A hash instead of the bytes is a right of an application; asked for only where one is given. */
+static bool tickets_may_digest_only(const struct api_request *request)
+{
+    const char *application = handler_application(request);
+
+    return application && json_str(request->body, "record.sha256") &&
+           authn_caller_right(site_store(handler_site(request)), application, "digest_only",
+                              NULL) == ESIGN_OK;
+}
+
 static struct sign_request tickets_request(const struct api_request *request)
 {
     const json_t *body = request->body;
-    const char *application = handler_application(request);
 
-    return (struct sign_request){
-        .record = json_object_get(body, "record"),
-        .meaning = json_str(body, "meaning"),
-        .plan = json_str(body, "plan"),
-        .step = json_str(body, "step"),
-        .signer = json_str(body, "signer"),
-        .reason = json_str(body, "reason"),
-        .comment = json_str(body, "comment"),
-        .application = application,
-        .terminal = handler_terminal(request),
-        .uid = request->peer.uid,
-        .may_digest_only =
-            application && authn_caller_right(site_store(handler_site(request)), application,
-                                              "digest_only", NULL) == ESIGN_OK};
+    return (struct sign_request){.record = json_object_get(body, "record"),
+                                 .meaning = json_str(body, "meaning"),
+                                 .plan = json_str(body, "plan"),
+                                 .step = json_str(body, "step"),
+                                 .signer = json_str(body, "signer"),
+                                 .reason = json_str(body, "reason"),
+                                 .comment = json_str(body, "comment"),
+                                 .application = handler_application(request),
+                                 .terminal = handler_terminal(request),
+                                 .uid = request->peer.uid,
+                                 .may_digest_only = tickets_may_digest_only(request)};
 }
 
 HANDLER(handle_ticket_create)
