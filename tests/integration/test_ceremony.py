@@ -134,10 +134,13 @@ class Ceremony(unittest.TestCase):
     def test_authorise__twice_or_with_another_nonce__replay(self):
         first = self.esignd.ticket(RECORD, "batch", "B-7", "1")
         other = self.esignd.ticket(RECORD, "batch", "B-8", "1")
+        size = self.size()
         self.refused("E_REPLAY", self.esignd.authorise, {**first, "nonce": other["nonce"]},
                      self.signer)
         self.esignd.authorise(first, self.signer)
         self.refused("E_REPLAY", self.esignd.authorise, first, self.signer)
+        alerts = [e["alert"] for e in self.entries_since(size) if "alert" in e]
+        self.assertEqual(alerts, ["replay", "replay"])
 
     @req("A8", "5.20")
     def test_authorise__other_hash_than_presented__refused(self):
@@ -145,13 +148,28 @@ class Ceremony(unittest.TestCase):
         ticket["record"]["hash"] = hashlib.sha256(b"swapped").hexdigest()
         size = self.size()
         self.refused("E_RECORD_MISMATCH", self.esignd.authorise, ticket, self.signer)
-        self.assertEqual([e["action"] for e in self.entries_since(size)][-1], "signature.refused")
+        entry = self.entries_since(size)[-1]
+        self.assertEqual((entry["action"], entry["alert"]), ("signature.refused", "record-swap"))
 
     @req("11.10(g)")
     def test_authorise__ticket_for_another_signer__refused(self):
         ticket = self.esignd.ticket(RECORD, "batch", "B-10", "1", signer="rrsa")
         self.refused("E_AUTHZ", self.esignd.authorise, ticket, self.signer)
         self.esignd.authorise(ticket, self.rsa)
+
+    @req("3.6", "5.32")
+    def test_ticket__declined__kept_with_person_and_reason(self):
+        ticket = self.esignd.ticket(RECORD, "batch", "B-33", "1")
+        path, reason = "/v1/tickets/%s/decline" % ticket["ticket"], "page 3 is missing"
+        for components in ({"user_id": "jdoe"}, {"password": self.signer.password}):
+            self.refused("E_COMPONENTS_REQUIRED", self.esignd.post, path,
+                         {"components": components, "reason": reason})
+        self.refused("E_PROTO", self.esignd.post, path, {"components": self.signer.components},
+                     field="reason")
+        self.esignd.post(path, {"components": self.signer.components, "reason": reason})
+        entry = [e for e in self.esignd.entries() if e["action"] == "ticket.declined"][-1]
+        self.assertEqual((entry["actor"]["user_id"], entry["reason"], entry["object"]),
+                         ("jdoe", reason, "ticket/" + ticket["ticket"]))
 
     @req("3.6")
     def test_ticket__declined_or_cancelled__cannot_be_signed(self):
