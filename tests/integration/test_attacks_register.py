@@ -263,6 +263,22 @@ class Register(Case):
                                  [("userid/" + user_id, result, {"role": "peer", "uid": 0})])
 
 
+    @req("5.23", "A1", "11.300(c)")
+    def test_reset__while_the_token_signs__no_signature(self):
+        signer = self.esignd.enrol("in-flight")
+        asked = self.esignd.request_approval("credential.reset", {"user_id": "in-flight"})
+        size, found = self.size(), []
+        thread = threading.Thread(target=lambda: found.append(
+            outcome(self.esignd.sign, signer, b"record", "batch", "I-1", "1")))
+        with Stopped(self.esignd.workers("token-signers")):
+            thread.start()
+            wait_for(lambda: self.since(size, "signature.intent"), "the intent is entered")
+            self.esignd.approve(asked["approval"])
+        thread.join()
+        self.assertIsInstance(found[0], Refused, found)
+        self.assertEqual(self.esignd.get("/v1/signatures?signer=in-flight")["items"], [])
+
+
 class Activation(Case):
     @classmethod
     def setUpClass(cls):

@@ -4,9 +4,10 @@ import json
 import unittest
 
 import esigntest
-from esigntest import Instance, Person, Refused, evidence, req
+from esigntest import Clock, Instance, Person, Refused, evidence, req
 
 RECORD = b"record"
+DAY_S = 24 * 3600
 
 
 def refused(test, code, call, *arguments, reason=None, field=None, **named):
@@ -195,6 +196,27 @@ class Age(unittest.TestCase):
         self.assertEqual(credential["days_left"], 9)
         self.assertIn("9 days", credential["warning"])
         self.assertIn("9 days", esignd.esign("signer", "show", "ageing").stdout.decode())
+
+    @req("11.300(b)", "5.8", "3.3")
+    def test_age__over__only_a_change_is_possible(self):
+        esignd = Instance()
+        self.addCleanup(esignd.close)
+        clock = Clock(esignd)
+        esignd.change_policy({"password": {"max_age_d": 10}})
+        esignd.ready()
+        person, old = esignd.enrol("aged"), esignd.enrol("never-changed")
+        clock.advance(10 * DAY_S - 60)
+        esignd.sign(person, RECORD, "batch", "A-1", "1")
+        clock.advance(120)
+        refused(self, "E_CRED_STATE", esignd.sign, person, RECORD, "batch", "A-2", "1",
+                reason="expired")
+        self.assertEqual(esignd.get("/v1/signers/aged")["credential"]["state"], "expired")
+        esignd.post("/v1/signers/aged/password", {
+            "components": person.components, "password": "fresh as a morning in may"})
+        person.password = "fresh as a morning in may"
+        esignd.sign(person, RECORD, "batch", "A-2", "1")
+        wrong = Person(old.user_id, "", "", "not my password at all")
+        refused(self, "E_AUTH_FAILED", esignd.sign, wrong, RECORD, "batch", "A-3", "1")
 
     @req("11.300(b)", "5.8")
     def test_age__none_and_no_reviews__init_refused(self):
