@@ -2,7 +2,7 @@
  *
  * A try is counted durably before the slow hash and settled afterwards, so that parallel tries and
  * crashes cannot win guesses.  An unknown code costs the same work and gets the same answer as a
- * wrong password.  Source: 21 CFR 11.200(a)(1), 11.300(d). */
+ * wrong password, after the same time.  Source: 21 CFR 11.200(a)(1), 11.300(d). */
 #pragma once
 
 #include "base/secret.h"
