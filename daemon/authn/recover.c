@@ -15,7 +15,7 @@ static enum esign_rc recover_slot(struct store *store, const char *slot_id, cons
     struct store_change change = {0};
 
     (void)snprintf(t.attempt_id, sizeof(t.attempt_id), "%s", json_str(slot, "signer_id"));
-    (void)snprintf(t.slot_id, sizeof(t.slot_id), "%s", slot_id); /* ids are bounded */
+    (void)snprintf(t.slot_id, sizeof(t.slot_id), "%.*s", (int)sizeof(t.slot_id) - 1, slot_id);
     enum esign_rc rc = authn_read_counter(&t, f);
     if (rc != ESIGN_OK)
         return rc;
