@@ -1,40 +1,11 @@
-#include "authn/session.h"
+#include "authn/session_internal.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "authn/verifier.h"
-#include "base/cleanup.h"
 #include "base/encode.h"
-
-struct session {
-    struct session *next;
-    char hash[SESSION_HANDLE_LEN + 1];
-    char signer_id[SESSION_NAME_MAX + 1], user_id[SESSION_NAME_MAX + 1];
-    char application[SESSION_NAME_MAX + 1], terminal[SESSION_NAME_MAX + 1]; /* "": none */
-    int64_t uid;
-    struct session_limits limits;
-    struct session_generations generations;
-    int64_t opened_ms, active_ms; /* monotonic */
-    int64_t gone_ms; /* since when the peer has no connection, as last looked; 0: it has one */
-    int64_t ordinal; /* of the last signing; 0: none yet */
-    bool busy;       /* leased */
-    enum session_end over;   /* found elsewhere; 0: not */
-    struct secret *verifier; /* of the password; NULL: none */
-};
-
-struct authn_sessions {
-    const struct clock *clock;
-    struct session_listener listener;
-    pthread_mutex_t lock;
-    pthread_cond_t given; /* some session was given back or ended */
-    struct session *first;
-    size_t count;
-};
 
 static const struct {
     enum session_end end;
@@ -97,15 +68,14 @@ static bool session_same_text(const char *kept, const char *given)
     return strcmp(kept, given ? given : "") == 0;
 }
 
-static bool session_is_at(const struct session *session, const struct session_place *place)
+bool session_is_at(const struct session *session, const struct session_place *place)
 {
     return session->uid == place->uid &&
            session_same_text(session->application, place->application) &&
            session_same_text(session->terminal, place->terminal);
 }
 
-/* Take a session out of the list; the caller frees it.  The lock is held. */
-static struct session *session_unlink(struct authn_sessions *s, struct session *session)
+struct session *session_unlink(struct authn_sessions *s, struct session *session)
 {
     for (struct session **at = &s->first; *at; at = &(*at)->next)
         if (*at == session) {
@@ -118,9 +88,8 @@ static struct session *session_unlink(struct authn_sessions *s, struct session *
     return session;
 }
 
-/* Tell of the end, if it is one, and free.  The lock is not held. */
-static void session_report(struct authn_sessions *s, struct session *session, enum session_end end,
-                           const struct session_place *by)
+void session_report(struct authn_sessions *s, struct session *session, enum session_end end,
+                    const struct session_place *by)
 {
     const struct session_ended ended = {.end = end,
                                         .by = by,
@@ -158,8 +127,7 @@ void authn_sessions_free(struct authn_sessions *s)
     free(s);
 }
 
-/* Why the session is over: what ended it first, or SESSION_END_NONE.  The lock is held. */
-static enum session_end session_over(const struct session *session, int64_t now_ms)
+enum session_end session_over(const struct session *session, int64_t now_ms)
 {
     const struct {
         int64_t at_ms;
@@ -239,7 +207,7 @@ size_t authn_sessions_count(struct authn_sessions *s)
     return count;
 }
 
-static void session_hash(const char *handle, char ret[SESSION_HANDLE_LEN + 1])
+void session_hash(const char *handle, char ret[SESSION_HANDLE_LEN + 1])
 {
     uint8_t hash[SHA256_LEN];
 
@@ -316,157 +284,4 @@ enum esign_rc authn_session_open(struct authn_sessions *s, const struct session_
         return ESIGN_OK;
     session_free(session);
     return fault_set(f, ESIGN_E_BUSY, "too many sessions are open (%d)", SESSION_COUNT_MAX);
-}
-
-static struct session *session_find(struct authn_sessions *s, const char *hash)
-{
-    for (struct session *session = s->first; session; session = session->next)
-        if (strcmp(session->hash, hash) == 0)
-            return session;
-    return NULL;
-}
-
-static enum esign_rc session_refuse(enum session_end end, struct fault *f)
-{
-    if (end == SESSION_END_PEER)
-        return fault_reason(f, ESIGN_E_SESSION, "peer",
-                            "the session was opened elsewhere; it is ended");
-    if (end == SESSION_END_IDLE || end == SESSION_END_ABSOLUTE)
-        return fault_reason(f, ESIGN_E_COMPONENTS_REQUIRED, "expired",
-                            "the session has expired; sign with all components");
-    return fault_reason(f, ESIGN_E_COMPONENTS_REQUIRED, "noncontinuous",
-                        "the session has ended; sign with all components");
-}
-
-/* Wait until the session of that hash is free; NULL: it is gone, or *ret_late.  The lock is held.
- */
-static struct session *session_wait(struct authn_sessions *s, const char *hash,
-                                    int64_t deadline_at_ms, bool *ret_late)
-{
-    const struct timespec until = {deadline_at_ms / 1000, deadline_at_ms % 1000 * 1000000};
-    struct session *session = session_find(s, hash);
-
-    while (session && session->busy) {
-        if (pthread_cond_timedwait(&s->given, &s->lock, &until) == ETIMEDOUT) {
-            *ret_late = true;
-            return NULL;
-        }
-        session = session_find(s, hash);
-    }
-    return session;
-}
-
-static void session_lease(struct session *session, struct session_lease *ret)
-{
-    session->busy = true;
-    *ret = (struct session_lease){
-        .session = session, .ordinal = session->ordinal + 1, .generations = session->generations};
-    memcpy(ret->hash, session->hash, sizeof(ret->hash));
-    memcpy(ret->signer_id, session->signer_id, sizeof(ret->signer_id));
-    memcpy(ret->user_id, session->user_id, sizeof(ret->user_id));
-}
-
-enum esign_rc authn_session_take(struct authn_sessions *s, const char *handle,
-                                 const struct session_place *place, int64_t deadline_at_ms,
-                                 struct session_lease *ret, struct fault *f)
-{
-    char hash[SESSION_HANDLE_LEN + 1];
-    bool late = false;
-    enum session_end end = SESSION_END_CLOSED;
-
-    session_hash(handle, hash);
-    (void)pthread_mutex_lock(&s->lock);
-    struct session *session = session_wait(s, hash, deadline_at_ms, &late);
-    if (session)
-        end = session_is_at(session, place) ? session_over(session, clock_mono_ms(s->clock))
-                                            : SESSION_END_PEER;
-    if (session && !end)
-        session_lease(session, ret);
-    else if (session)
-        (void)session_unlink(s, session);
-    (void)pthread_mutex_unlock(&s->lock);
-    if (session && !end)
-        return ESIGN_OK;
-    if (session)
-        session_report(s, session, end, end == SESSION_END_PEER ? place : NULL);
-    if (late)
-        return fault_set(f, ESIGN_E_DEADLINE, "another signing of this session still runs");
-    return session_refuse(end, f);
-}
-
-enum esign_rc authn_session_still(struct authn_sessions *s, struct session_lease *lease,
-                                  const struct session_generations *now, struct fault *f)
-{
-    const struct session_generations *then = &lease->generations;
-    enum session_end end = SESSION_END_NONE;
-
-    if (now->credential_seq != then->credential_seq)
-        end = SESSION_END_CREDENTIAL;
-    else if (now->signer_seq != then->signer_seq)
-        end = SESSION_END_SIGNER;
-    else if (now->policy_seq != then->policy_seq)
-        end = SESSION_END_POLICY;
-    if (!end)
-        return ESIGN_OK;
-    authn_session_end(s, lease, end);
-    return session_refuse(end, f);
-}
-
-void authn_session_remember(struct authn_sessions *s, const struct session_lease *lease,
-                            const struct secret *password)
-{
-    struct session *session = lease->session;
-    struct secret *verifier = verifier_new(password);
-
-    (void)pthread_mutex_lock(&s->lock);
-    struct secret *before = session->verifier;
-    session->verifier = verifier;
-    (void)pthread_mutex_unlock(&s->lock);
-    secret_free(before);
-}
-
-/* The lease makes this thread the only one that looks at the verifier. */
-bool authn_session_remembers(const struct session_lease *lease)
-{
-    const struct session *session = lease->session;
-
-    return session->verifier != NULL;
-}
-
-bool authn_session_matches(const struct session_lease *lease, const struct secret *password)
-{
-    const struct session *session = lease->session;
-
-    return session->verifier && verifier_matches(session->verifier, password);
-}
-
-void authn_session_give(struct authn_sessions *s, struct session_lease *lease, bool active,
-                        bool signed_now)
-{
-    struct session *session = lease->session;
-
-    if (!session)
-        return;
-    (void)pthread_mutex_lock(&s->lock);
-    session->busy = false;
-    if (active)
-        session->active_ms = clock_mono_ms(s->clock);
-    if (signed_now)
-        session->ordinal = lease->ordinal;
-    (void)pthread_cond_broadcast(&s->given);
-    (void)pthread_mutex_unlock(&s->lock);
-    *lease = (struct session_lease){0};
-}
-
-void authn_session_end(struct authn_sessions *s, struct session_lease *lease, enum session_end end)
-{
-    struct session *session = lease->session;
-
-    if (!session)
-        return;
-    (void)pthread_mutex_lock(&s->lock);
-    (void)session_unlink(s, session);
-    (void)pthread_mutex_unlock(&s->lock);
-    session_report(s, session, end, NULL);
-    *lease = (struct session_lease){0};
 }
