@@ -108,6 +108,17 @@ static void metrics_certificates(const struct watch *w, struct buf *out)
                           w->signer.left_ms / METRICS_DAY_MS);
 }
 
+static void metrics_passwords(const struct watch *w, struct buf *out)
+{
+    if (w->password.known)
+        metrics_put(out, "password_days", "gauge",
+                    "Days until the first of the active signers' passwords must be changed.",
+                    w->password.left_ms / METRICS_DAY_MS);
+    metrics_put(out, "passwords_ended", "gauge",
+                "Passwords of active signers that have ended and can only be changed.",
+                w->passwords_ended);
+}
+
 static void metrics_health(const struct watch *w, struct buf *out)
 {
     struct health health;
@@ -159,6 +170,7 @@ HANDLER(handle_metrics)
                 "Whether the configuration file that was read last is not in force.",
                 w.config.refused);
     metrics_certificates(&w, &reply->text);
+    metrics_passwords(&w, &reply->text);
     return buf_ok(&reply->text) ? ESIGN_OK
                                 : fault_set(f, ESIGN_E_INTERNAL, "no memory for the measurements");
 }

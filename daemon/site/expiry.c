@@ -1,5 +1,8 @@
 #include "site/expiry.h"
 
+#include <string.h>
+
+#include "authn/credential.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cms/certificate.h"
@@ -43,8 +46,30 @@ static enum esign_rc expiry_signer(struct site *s, const json_t *signer, struct 
     return rc;
 }
 
+static enum esign_rc expiry_password(struct site *s, const char *signer_id, const json_t *policy,
+                                     struct expiry *e, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *row = NULL;
+    enum esign_rc rc = store_get(site_store(s), "credential", signer_id, &row, NULL, f);
+
+    if (rc != ESIGN_OK)
+        return rc == ESIGN_E_NOT_FOUND ? ESIGN_OK : rc;
+    const struct authn_credential c = authn_credential_at(row, policy, clock_now_ms(site_clock(s)));
+    e->ended += strcmp(c.state, "expired") == 0;
+    if (strcmp(c.state, "active") == 0 && (!e->has_password || c.expires_ms < e->password_end_ms)) {
+        e->has_password = true;
+        e->password_end_ms = c.expires_ms;
+    }
+    return ESIGN_OK;
+}
+
 static enum esign_rc expiry_signers(struct site *s, struct expiry *e, struct fault *f)
 {
+    CLEANUP(json_decref_p) json_t *policy = NULL;
+    enum esign_rc got = site_policy(s, &policy, NULL, f);
+
+    if (got != ESIGN_OK)
+        return got;
     char after[SITE_ID_MAX + 1] = "";
 
     for (;;) {
@@ -52,8 +77,12 @@ static enum esign_rc expiry_signers(struct site *s, struct expiry *e, struct fau
         enum esign_rc rc = store_list(site_store(s), "signer", "state", "active",
                                       after[0] ? after : NULL, EXPIRY_PART, &part, f);
         size_t count = rc == ESIGN_OK ? json_array_size(part) : 0;
-        for (size_t i = 0; rc == ESIGN_OK && i < count; i++)
-            rc = expiry_signer(s, json_object_get(json_array_get(part, i), "body"), e, f);
+        for (size_t i = 0; rc == ESIGN_OK && i < count; i++) {
+            const json_t *one = json_array_get(part, i);
+            rc = expiry_signer(s, json_object_get(one, "body"), e, f);
+            if (rc == ESIGN_OK)
+                rc = expiry_password(s, json_str(one, "id"), policy, e, f);
+        }
         if (rc != ESIGN_OK || count < EXPIRY_PART)
             return rc;
         (void)snprintf(after, sizeof(after), "%s",
@@ -68,12 +97,14 @@ static void expiry_refresh(struct site *s, struct expiry *e)
 
     if (e->found && now_ms - e->found_at_ms < EXPIRY_KEEP_MS)
         return;
-    e->has_ca = e->has_signer = false;
+    e->has_ca = e->has_signer = e->has_password = false;
+    e->ended = 0;
     enum esign_rc rc = expiry_ca(s, e, &f);
     if (rc == ESIGN_OK)
         rc = expiry_signers(s, e, &f);
     if (rc != ESIGN_OK)
-        log_warn("certificates can't be read code=%s detail=\"%s\"", fault_name(rc), f.detail);
+        log_warn("ends of certificates and passwords can't be read code=%s detail=\"%s\"",
+                 fault_name(rc), f.detail);
     e->found = e->has_ca && e->has_signer; /* until there is a signer, look each time */
     e->found_at_ms = now_ms;
 }
@@ -87,5 +118,7 @@ void expiry_find(struct site *s, struct watch *ret)
     expiry_refresh(s, e);
     ret->ca = (struct watch_expiry){e->has_ca, e->ca_end_ms - now_ms};
     ret->signer = (struct watch_expiry){e->has_signer, e->signer_end_ms - now_ms};
+    ret->password = (struct watch_expiry){e->has_password, e->password_end_ms - now_ms};
+    ret->passwords_ended = e->ended;
     (void)pthread_mutex_unlock(&e->mutex); /* as above */
 }

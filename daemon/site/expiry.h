@@ -1,4 +1,4 @@
-/* When certificates end: the issuing CA's, and the first of the active signers'. */
+/* When certificates and passwords end: the issuing CA's, and the first of the active signers'. */
 #pragma once
 
 #include <pthread.h>
@@ -17,7 +17,11 @@ struct expiry {
     int64_t found_at_ms; /* monotonic */
     bool has_ca, has_signer;
     int64_t ca_end_ms, signer_end_ms; /* UTC */
+    bool has_password;
+    int64_t password_end_ms; /* of the usable passwords, the first to end; UTC */
+    int64_t ended;           /* passwords that have ended and can only be changed */
 };
 
-/* Fill ret->ca and ret->signer, from what was found in the last EXPIRY_KEEP_MS or anew. */
+/* Fill ret->ca, ret->signer and ret->password, from what was found in the last EXPIRY_KEEP_MS or
+ * anew. */
 void expiry_find(struct site *s, struct watch *ret);

@@ -38,17 +38,18 @@ static void health_clock(const struct watch_clock *c, struct health *h)
                    c->required ? "nothing is signed" : "signatures say so");
 }
 
-static void health_disk(int64_t free_bytes, struct health *h)
+static void health_disk(int64_t free_bytes, enum store_state state, struct health *h)
 {
+    const char *reserve = state == STORE_WRITES ? "the reserve is there" : "the reserve is used up";
     long long mib = free_bytes / HEALTH_MIB;
 
     if (free_bytes < 0)
         health_put(h, "disk", HEALTH_WARN, "the file system of the store can't be asked");
     else if (free_bytes < HEALTH_FREE_FAIL)
-        health_put(h, "disk", HEALTH_FAIL, "%lld MiB left for the store", mib);
+        health_put(h, "disk", HEALTH_FAIL, "%lld MiB left for the store, %s", mib, reserve);
     else
         health_put(h, "disk", free_bytes < HEALTH_FREE_WARN ? HEALTH_WARN : HEALTH_OK,
-                   "%lld MiB left for the store", mib);
+                   "%lld MiB left for the store, %s", mib, reserve);
 }
 
 /* A checkpoint that is late costs evidence against who owns the disk, not signatures. */
@@ -68,8 +69,9 @@ static void health_audit(const struct watch_audit *a, struct health *h)
         health_put(h, "audit", HEALTH_WARN, "entries are without a checkpoint since %lld s",
                    (long long)a->uncovered_ms / 1000);
     else
-        health_put(h, "audit", HEALTH_OK, "%lld entries, checkpoint of %lld", (long long)a->size,
-                   (long long)a->checkpoint_size);
+        health_put(h, "audit", HEALTH_OK, "%lld entries, checkpoint of %lld, %lld s behind",
+                   (long long)a->size, (long long)a->checkpoint_size,
+                   (long long)a->uncovered_ms / 1000);
 }
 
 static void health_certificate(const char *name, const struct watch_expiry *e,
@@ -84,6 +86,17 @@ static void health_certificate(const char *name, const struct watch_expiry *e,
     else
         health_put(h, name, days < HEALTH_EXPIRY_WARN_DAYS ? HEALTH_WARN : HEALTH_OK,
                    "%lld days left", days);
+}
+
+/* An ended password stops its owner, who can change it: told, but no warning. */
+static void health_password(const struct watch *w, struct health *h)
+{
+    long long days = w->password.left_ms / HEALTH_DAY_MS;
+
+    if (w->password.known)
+        health_put(h, "password", days < HEALTH_PASSWORD_WARN_DAYS ? HEALTH_WARN : HEALTH_OK,
+                   "%lld days until the first must be changed; %lld have ended", days,
+                   (long long)w->passwords_ended);
 }
 
 /* A file that was refused harms nothing that runs, but it is not what its writer thinks. */
@@ -119,13 +132,14 @@ void health_judge(const struct watch *w, struct health *ret)
         health_put(ret, w->answers[i].name, w->answers[i].answers ? HEALTH_OK : HEALTH_FAIL, "%s",
                    w->answers[i].answers ? "answers" : w->answers[i].detail);
     health_clock(&w->clock, ret);
-    health_disk(w->free_bytes, ret);
+    health_disk(w->free_bytes, w->audit.state, ret);
     health_audit(&w->audit, ret);
     health_config(&w->config, ret);
     health_start(w, ret);
     health_certificate("certificate-ca", &w->ca, HEALTH_FAIL, ret);
     /* one signer's certificate stops one signer, not the service */
     health_certificate("certificate-signer", &w->signer, HEALTH_WARN, ret);
+    health_password(w, ret);
 }
 
 const char *health_state_name(enum health_state state)

@@ -53,6 +53,8 @@ struct watch {
     int64_t running_ms;             /* since the start */
     int64_t free_bytes;             /* on the file system of the store; -1: unknown */
     struct watch_expiry ca, signer; /* signer: of the active signers, the one that ends first */
+    struct watch_expiry password;   /* of their usable passwords, the one that ends first */
+    int64_t passwords_ended;        /* of active signers, who can only change them */
 };
 
 /* Measure.  Asks every helper, so it takes up to WATCH_ANSWER_MS for each that hangs, but not
@@ -78,6 +80,7 @@ enum {
     HEALTH_FREE_WARN = 512 * 1024 * 1024, /* bytes */
     HEALTH_FREE_FAIL = 32 * 1024 * 1024,
     HEALTH_EXPIRY_WARN_DAYS = 30,
+    HEALTH_PASSWORD_WARN_DAYS = 7,
     HEALTH_UNCLEAN_WARN_MS = 24 * 60 * 60 * 1000, /* how long a crash is a warning */
     HEALTH_WRITER_FAIL_MS = 10 * 1000
 };

@@ -59,7 +59,8 @@ class Health(unittest.TestCase):
         self.assertEqual(
             [c["name"] for c in reply["checks"]],
             ["site", "token-signers", "token-ca", "token-log", "hash", "document", "clock",
-             "disk", "audit", "configuration", "start", "certificate-ca", "certificate-signer"])
+             "disk", "audit", "configuration", "start", "certificate-ca", "certificate-signer",
+             "password"])
         self.assertNotIn("fail", [c["state"] for c in reply["checks"]])
         done = self.esignd.esign("status")
         self.assertIn(b"ready to sign\n", done.stdout)
@@ -113,6 +114,11 @@ class Health(unittest.TestCase):
         self.assertGreater(after["esignd_store_free_bytes"], 0)
         self.assertGreater(after['esignd_certificate_days{certificate="ca"}'], 1000)
         self.assertGreater(after['esignd_certificate_days{certificate="signer"}'], 1000)
+        self.assertEqual(after["esignd_password_days"], 364)
+        self.assertEqual(after["esignd_passwords_ended"], 0)
+        self.assertEqual(after["esignd_store_reserve"], 1)
+        self.assertEqual(after["esignd_start_unclean"], 0)
+        self.assertEqual(after["esignd_configuration_refused"], 0)
         self.assertGreater(after["esignd_audit_uncovered_age_seconds"], 0)
         audit = self.esignd.get("/v1/status")["audit"]
         self.assertEqual(after["esignd_audit_entries"], audit["size"])

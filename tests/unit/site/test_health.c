@@ -21,6 +21,7 @@ static struct watch good(void)
         .free_bytes = 1024LL * 1024 * 1024,
         .ca = {true, 400LL * DAY_MS},
         .signer = {true, 40LL * DAY_MS},
+        .password = {true, 20LL * DAY_MS},
     };
 }
 
@@ -55,7 +56,7 @@ static void test_health_judge__nothing_wrong__all_ok(void **state)
     (void)state;
     health_judge(&w, &health);
     assert_true(health.ready);
-    assert_int_equal(health.count, 11);
+    assert_int_equal(health.count, 12);
     for (size_t i = 0; i < health.count; i++)
         assert_string_equal(health_state_name(health.checks[i].state), "ok");
 }
@@ -157,6 +158,19 @@ static void test_health_judge__start_after_a_crash__warns_for_a_day(void **state
     assert_check(&w, "start", HEALTH_OK);
 }
 
+static void test_health_judge__a_password_ends__warns_a_week_before(void **state)
+{
+    REQ("2.4", "11.300(b)");
+    struct watch w = good();
+
+    (void)state;
+    w.password.left_ms = 7LL * DAY_MS;
+    w.passwords_ended = 3;
+    assert_check(&w, "password", HEALTH_OK);
+    w.password.left_ms = 7LL * DAY_MS - 1;
+    assert_check(&w, "password", HEALTH_WARN);
+}
+
 static void test_health_judge__full_or_broken_disk__fails(void **state)
 {
     REQ("2.4", "design 7");
@@ -186,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_health_judge__start_after_a_crash__warns_for_a_day),
         cmocka_unit_test(test_health_judge__refused_configuration__warns),
         cmocka_unit_test(test_health_judge__full_or_broken_disk__fails),
+        cmocka_unit_test(test_health_judge__a_password_ends__warns_a_week_before),
         cmocka_unit_test(test_health_judge__not_initialised_or_no_answer__fail),
         cmocka_unit_test(test_health_judge__clock__fails_only_where_it_is_required),
         cmocka_unit_test(test_health_judge__disk__warn_then_fail),
