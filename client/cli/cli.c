@@ -148,6 +148,7 @@ enum cli_exit cli_call(struct cli *cli, const char *path, json_t *body, struct e
         return cli_fault(cli, &f);
     }
     rc = esign_call(cli->daemon, method, path, (const char *)text.data, text.len, ret, cli->error);
+    buf_done(&text); /* it may hold a password: before anything is printed, which may block */
     return cli_outcome(cli, rc);
 }
 
