@@ -14,9 +14,10 @@ DEFINE_CLEANUP(struct secret *, secret_free)
 /* The terminal while something is asked. */
 struct ask_terminal {
     int fd, signal_fd;
-    sigset_t before;      /* signal mask to be restored */
-    struct termios saved; /* settings to be restored */
-    bool quiet;           /* echo is to be off */
+    sigset_t before;       /* signal mask to be restored */
+    struct termios saved;  /* settings to be restored */
+    bool quiet;            /* echo is to be off */
+    const struct ask *ask; /* NULL: nothing is done meanwhile */
     const char *prompt;
 };
 
@@ -115,11 +116,14 @@ static ssize_t ask_read(const struct ask_terminal *t, char *ret, size_t size)
     for (;;) {
         struct pollfd fds[2] = {{.fd = t->fd, .events = POLLIN},
                                 {.fd = t->signal_fd, .events = POLLIN}};
-        if (poll(fds, 2, -1) < 0) {
-            if (errno == EINTR)
-                continue;
+        bool busy = t->ask && t->ask->meanwhile;
+        int ready = poll(fds, 2, busy ? ASK_MEANWHILE_MS : -1);
+        if (ready < 0 && errno != EINTR)
             return ASK_GONE;
-        }
+        if (ready == 0)
+            t->ask->meanwhile(t->ask->ctx);
+        if (ready <= 0)
+            continue;
         if (fds[1].revents) {
             if (ask_deliver(t))
                 return ASK_INTERRUPTED;
@@ -143,7 +147,8 @@ static enum esign_rc ask_interrupted(struct fault *f)
     return fault_reason(f, ESIGN_E_CONFLICT, "interrupted", "interrupted before an answer");
 }
 
-static enum esign_rc ask_terminal_secret(const char *prompt, struct secret **ret, struct fault *f)
+static enum esign_rc ask_terminal_secret(const struct ask *ask, const char *prompt,
+                                         struct secret **ret, struct fault *f)
 {
     struct ask_terminal terminal;
     char line[SECRET_MAX + 1];
@@ -151,6 +156,7 @@ static enum esign_rc ask_terminal_secret(const char *prompt, struct secret **ret
 
     if (rc != ESIGN_OK)
         return rc;
+    terminal.ask = ask;
     ssize_t len = ask_read(&terminal, line, sizeof(line));
     ask_close(&terminal);
     struct secret *secret = len > 0 ? secret_new(bytes_of(line, (size_t)len)) : NULL;
@@ -199,9 +205,9 @@ enum esign_rc ask_secret(const struct ask *ask, const char *prompt, bool twice, 
         return ask_fd_secret(ask->fd, prompt, ret, f);
     CLEANUP(secret_free_p) struct secret *first = NULL;
     CLEANUP(secret_free_p) struct secret *second = NULL;
-    enum esign_rc rc = ask_terminal_secret(prompt, &first, f);
+    enum esign_rc rc = ask_terminal_secret(ask, prompt, &first, f);
     if (rc == ESIGN_OK && twice)
-        rc = ask_terminal_secret("the same again", &second, f);
+        rc = ask_terminal_secret(ask, "the same again", &second, f);
     if (rc != ESIGN_OK)
         return rc;
     if (twice && !secret_equal(first, secret_bytes(second)))

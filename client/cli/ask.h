@@ -6,7 +6,12 @@
 
 struct ask {
     int fd; /* of --password-fd; -1: the terminal */
+    /* Called about every ASK_MEANWHILE_MS while a person thinks; NULL: nothing. */
+    void (*meanwhile)(void *ctx);
+    void *ctx;
 };
+
+enum { ASK_MEANWHILE_MS = 10000 };
 
 /* One secret.  prompt: shown on the terminal, without the colon.  twice: it is new, so on the
  * terminal it is asked for two times and must be the same.  Blocks until it is entered; signals

@@ -18,20 +18,35 @@ static enum esign_rc authorise_call(struct cli *cli, const struct esign_result *
     return esign_ticket_authorise(cli->daemon, &authorisation, ret, cli->error);
 }
 
+bool authorise_again(const struct cli *cli, enum esign_rc rc, int *tries)
+{
+    int wait_s = esign_error_retry_after(cli->error);
+
+    if ((rc != ESIGN_E_AUTH_FAILED && rc != ESIGN_E_RATE) || --*tries <= 0 || cli->ask.fd >= 0 ||
+        hold_is_ended())
+        return false;
+    if (rc == ESIGN_E_AUTH_FAILED)
+        (void)fputs("esign: user id or password is wrong; enter them again.\n", stderr);
+    else if (wait_s > 0)
+        (void)fprintf(stderr, "esign: too many tries; wait %d s, then enter them again.\n", wait_s);
+    else
+        (void)fputs("esign: too many tries; wait a little, then enter them again.\n", stderr);
+    return true;
+}
+
 enum cli_exit authorise_ticket(struct cli *cli, const struct esign_result *ticket,
                                struct person *person, struct esign_result **ret)
 {
     bool id_is_known = person->user_id[0] != '\0';
-    int tries = cli->ask.fd >= 0 ? 1 : AUTHORISE_TRIES;
+    int tries = AUTHORISE_TRIES;
 
     for (;;) {
         enum cli_exit exit = person_ask(cli, person);
         if (exit != CLI_DONE)
             return exit;
         enum esign_rc rc = authorise_call(cli, ticket, person, ret);
-        if (rc != ESIGN_E_AUTH_FAILED || --tries == 0 || hold_is_ended())
+        if (!authorise_again(cli, rc, &tries))
             return cli_outcome(cli, rc);
-        (void)fputs("esign: user id or password is wrong; enter them again.\n", stderr);
         if (!id_is_known && !cli_option(cli, OPTION_AS))
             person_done(person);
     }

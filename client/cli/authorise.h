@@ -12,6 +12,10 @@ enum { AUTHORISE_TRIES = 3 }; /* on a terminal; fewer than lock a signer */
 enum cli_exit authorise_ticket(struct cli *cli, const struct esign_result *ticket,
                                struct person *person, struct esign_result **ret);
 
+/* After a refusal: whether the components are asked for again on the terminal, which is said.
+ * tries: those that are left. */
+bool authorise_again(const struct cli *cli, enum esign_rc rc, int *tries);
+
 /* What becomes of a ticket that this command made and that was not signed: it is cancelled, unless
  * it may be signed already or the same can succeed later; then that is said.
  * cli->error: why it was not signed, ESIGN_OK if nobody answered. */

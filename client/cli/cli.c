@@ -100,7 +100,10 @@ enum cli_exit cli_failed(const struct cli *cli)
     cli_print_error(esign_error_name(e), esign_error_reason(e), esign_error_detail(e),
                     esign_error_field(e));
     cli_print_hint(esign_error_code(e), esign_error_reason(e));
-    if (esign_error_retryable(e) && exit_of_error(e) != CLI_UNREACHABLE)
+    if (esign_error_retry_after(e) > 0)
+        (void)fprintf(stderr, "  Wait %d s, then the same can be tried again.\n",
+                      esign_error_retry_after(e));
+    else if (esign_error_retryable(e) && exit_of_error(e) != CLI_UNREACHABLE)
         (void)fputs("  The same can be tried again.\n", stderr);
     return exit_of_error(e);
 }

@@ -6,7 +6,7 @@
 struct command {
     const char *words;    /* "signer enroll" */
     const char *operands; /* for the help, one word an operand: "USER_ID" */
-    int operand_count;    /* exactly so many */
+    int operand_count;    /* exactly so many, or at least if operands ends with "..." */
     const char *text;     /* one sentence */
     uint64_t options;     /* besides OPTION_COMMON */
     uint64_t required;    /* of these */
@@ -38,10 +38,12 @@ enum cli_exit command_token_init(struct cli *cli);
 enum cli_exit command_sign(struct cli *cli);
 enum cli_exit command_ticket_create(struct cli *cli);
 
+/* approve.c */
+enum cli_exit command_approve(struct cli *cli);
+
 /* ticket.c */
 enum cli_exit command_tickets(struct cli *cli);
 enum cli_exit command_ticket_show(struct cli *cli);
-enum cli_exit command_approve(struct cli *cli);
 enum cli_exit command_decline(struct cli *cli);
 enum cli_exit command_cancel(struct cli *cli);
 

@@ -41,7 +41,8 @@ static enum cli_exit main_check(const struct command *command, const struct cli 
     if (missing)
         return cli_usage("%s needs --%s (esign %s --help)", command->words, main_first(missing),
                          command->words);
-    if (cli->operand_count != command->operand_count)
+    bool more = strstr(command->operands, "...") && cli->operand_count > command->operand_count;
+    if (!more && cli->operand_count != command->operand_count)
         return cli_usage("usage: esign %s %s", command->words, command->operands);
     return CLI_DONE;
 }

@@ -62,6 +62,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_AFTER] = {"after", 0, "ID", "Go on after this one."},
     [OPTION_HEALTH] = {"health", 0, NULL, "One line for monitors: whether the service can sign."},
     [OPTION_ALL] = {"all", 0, NULL, "Also what is signed, declined, cancelled or expired."},
+    [OPTION_ONE_SHOT] = {"one-shot", 0, NULL,
+                         "Ask for all components at each ticket instead of opening a session."},
 };
 
 enum { OPTIONS_CODE = 1000 }; /* getopt's number of the first row, beyond all letters */

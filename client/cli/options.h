@@ -45,6 +45,7 @@ enum cli_option {
     OPTION_AFTER,
     OPTION_HEALTH,
     OPTION_ALL,
+    OPTION_ONE_SHOT,
     OPTION_COUNT
 };
 

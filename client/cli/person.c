@@ -20,9 +20,9 @@ enum cli_exit person_ask_password(const struct cli *cli, struct person *person)
 
     secret_free(TAKE(person->password));
     (void)snprintf(prompt, sizeof(prompt), "Password of %s", person->user_id);
-    return ask_secret(&cli->ask, prompt, false, &person->password, &f) == ESIGN_OK
-               ? CLI_DONE
-               : cli_fault(cli, &f);
+    enum esign_rc rc = ask_secret(&cli->ask, prompt, false, &person->password, &f);
+    person->nothing = rc == ESIGN_E_PROTO && cli->ask.fd < 0;
+    return rc == ESIGN_OK ? CLI_DONE : cli_fault(cli, &f);
 }
 
 enum cli_exit person_ask(const struct cli *cli, struct person *person)

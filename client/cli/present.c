@@ -102,3 +102,14 @@ void present_ticket(const struct cli *cli, const struct esign_result *ticket)
     (void)fputc('\n', out);
     (void)fflush(out); /* before the prompt appears on the terminal */
 }
+
+enum cli_exit present_fetch(struct cli *cli, const char *id, struct esign_result **ret)
+{
+    enum cli_exit rc = cli_outcome(cli, esign_ticket_show(cli->daemon, id, ret, cli->error));
+
+    if (rc == CLI_DONE)
+        rc = present_check(cli, *ret);
+    if (rc == CLI_DONE)
+        present_ticket(cli, *ret);
+    return rc;
+}

@@ -3,6 +3,10 @@
 
 #include "cli/cli.h"
 
+/* Get a ticket, check it (present_check()) and show it.  ret: owned by the caller, also set if the
+ * check fails. */
+enum cli_exit present_fetch(struct cli *cli, const char *id, struct esign_result **ret);
+
 /* Whether all that a signer must see is there and the ticket can still be signed or declined.
  * CLI_REFUSED with a message otherwise. */
 enum cli_exit present_check(const struct cli *cli, const struct esign_result *ticket);

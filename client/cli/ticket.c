@@ -1,11 +1,6 @@
-#include <limits.h>
-#include <string.h>
-
-#include "base/encode.h"
-#include "cli/authorise.h"
 #include "cli/commands.h"
+#include "cli/person.h"
 #include "cli/present.h"
-#include "cli/sign.h"
 
 enum cli_exit command_tickets(struct cli *cli)
 {
@@ -53,77 +48,6 @@ enum cli_exit command_ticket_show(struct cli *cli)
     return rc == CLI_DONE ? cli_show(cli, path, rows, sizeof(rows) / sizeof(rows[0])) : rc;
 }
 
-/* Whether the file that the signer looked at is the record of the ticket. */
-static enum cli_exit ticket_compare(const struct cli *cli, const struct esign_result *ticket,
-                                    const char *file)
-{
-    CLEANUP(buf_done) struct buf content = buf_new(0);
-    uint8_t digest[SHA256_LEN];
-    char hex[2 * SHA256_LEN + 1];
-    struct fault f = {0};
-    const char *hash = esign_result_string(ticket, "record.hash");
-    enum cli_exit rc = cli_read_file(cli, file, &content);
-
-    if (rc != CLI_DONE)
-        return rc;
-    bytes_sha256(buf_bytes(&content), (struct bytes){0}, digest);
-    encode_hex(bytes_of(digest, sizeof(digest)), hex);
-    if (hash && strcmp(hash, hex) == 0)
-        return CLI_DONE;
-    (void)fault_set(&f, ESIGN_E_RECORD_MISMATCH,
-                    "%.100s is not the record of this ticket; nothing was signed", file);
-    return cli_fault(cli, &f);
-}
-
-/* A ticket that can be decided on, shown to the signer.  ret: owned by the caller. */
-static enum cli_exit ticket_present(struct cli *cli, const char *id, struct esign_result **ret)
-{
-    enum cli_exit rc = cli_outcome(cli, esign_ticket_show(cli->daemon, id, ret, cli->error));
-
-    if (rc == CLI_DONE)
-        rc = present_check(cli, *ret);
-    if (rc == CLI_DONE)
-        present_ticket(cli, *ret);
-    return rc;
-}
-
-/* Tell about a signature that no file was asked for. */
-static enum cli_exit ticket_signed(const struct cli *cli, const struct esign_result *signature)
-{
-    const char *text = esign_result_string(signature, "manifestation");
-    const char *name = esign_result_string(signature, "signature");
-
-    if (cli_print_json(cli, signature))
-        return CLI_DONE;
-    (void)fputs("signed: ", stdout);
-    show_text(stdout, name ? name : "", false);
-    (void)putchar('\n');
-    show_text(stdout, text ? text : "", true);
-    (void)fputs("\nnot written to a file: esign signature show ", stdout);
-    show_text(stdout, name ? name : "", false);
-    (void)fputs(" -o FILE\n", stdout);
-    return CLI_DONE;
-}
-
-enum cli_exit command_approve(struct cli *cli)
-{
-    CLEANUP(person_done) struct person person = {0};
-    CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
-    CLEANUP(esign_result_free_p) struct esign_result *signature = NULL;
-    const char *file = cli_option(cli, OPTION_RECORD_FILE), *out = cli_option(cli, OPTION_OUT);
-    enum cli_exit rc = out ? sign_check_out(cli, out) : CLI_DONE;
-
-    if (rc == CLI_DONE)
-        rc = ticket_present(cli, cli->operands[0], &ticket);
-    if (rc == CLI_DONE && file)
-        rc = ticket_compare(cli, ticket, file);
-    if (rc == CLI_DONE)
-        rc = authorise_ticket(cli, ticket, &person, &signature);
-    if (rc != CLI_DONE)
-        return rc;
-    return out ? sign_finish(cli, signature, out) : ticket_signed(cli, signature);
-}
-
 /* The new state of a ticket. */
 static enum cli_exit ticket_print(const struct cli *cli, const struct esign_result *ticket)
 {
@@ -155,7 +79,7 @@ enum cli_exit command_decline(struct cli *cli)
     CLEANUP(esign_result_free_p) struct esign_result *declined = NULL;
     const char *id = cli->operands[0], *reason = NULL;
     char answer[ASK_LINE_MAX];
-    enum cli_exit rc = ticket_present(cli, id, &ticket);
+    enum cli_exit rc = present_fetch(cli, id, &ticket);
 
     if (rc == CLI_DONE)
         rc = ticket_reason(cli, answer, &reason);

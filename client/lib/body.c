@@ -69,7 +69,9 @@ void body_components(struct buf *body, const struct esign_components *components
 {
     body_open(body, "components");
     body_string(body, "user_id", components->user_id);
-    body_bytes_string(body, "password", bytes_of(components->password, components->password_len));
+    if (components->password)
+        body_bytes_string(body, "password",
+                          bytes_of(components->password, components->password_len));
     body_close(body);
 }
 

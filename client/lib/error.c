@@ -31,6 +31,8 @@ enum esign_rc error_set(struct esign_error *error, enum esign_rc code, const cha
     return code;
 }
 
+enum { ERROR_WAIT_MAX_S = 24 * 3600 };
+
 /* Copy at most size-1 bytes, not ending inside a UTF-8 sequence. */
 static void error_copy(char *ret, size_t size, const char *text)
 {
@@ -69,6 +71,8 @@ enum esign_rc error_from_problem(struct esign_error *error, struct bytes body, l
     error_copy(error->detail, sizeof(error->detail),
                detail && *detail ? detail : json_str(problem, "title"));
     error->retryable = json_flag(problem, "retryable");
+    int64_t wait_s = json_int(problem, "retry_after", 0);
+    error->retry_after_s = wait_s > 0 && wait_s <= ERROR_WAIT_MAX_S ? (int)wait_s : 0;
     return code;
 }
 
@@ -108,6 +112,11 @@ const char *esign_error_detail(const struct esign_error *error)
 const char *esign_error_field(const struct esign_error *error)
 {
     return error ? error->field : "";
+}
+
+int esign_error_retry_after(const struct esign_error *error)
+{
+    return error ? error->retry_after_s : 0;
 }
 
 bool esign_error_retryable(const struct esign_error *error)

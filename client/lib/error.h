@@ -14,6 +14,7 @@ struct esign_error {
     char field[ERROR_FIELD_MAX];
     char detail[ERROR_DETAIL_MAX];
     bool retryable;
+    int retry_after_s; /* 0: not told */
 };
 
 /* Forget what an earlier call left.  error: may be NULL. */

@@ -43,6 +43,23 @@ enum esign_rc result_new(struct buf *body, bool is_json, struct esign_result **r
     return ESIGN_OK;
 }
 
+bool result_take_string(struct esign_result *result, const char *name, char *ret, size_t size)
+{
+    json_t *value = json_object_get(result->root, name);
+    size_t len = json_string_length(value);
+
+    if (len == 0 || len >= size || strlen(json_string_value(value)) != len)
+        return false;
+    memcpy(ret, json_string_value(value), len + 1);
+    json_wipe(value);
+    (void)json_object_del(result->root, name); /* it is there */
+    for (uint8_t *at = result->text.data;
+         (at = memmem(at, result->text.len - (size_t)(at - result->text.data), ret, len));
+         at += len)
+        memset(at, '*', len);
+    return true;
+}
+
 const char *esign_result_text(const struct esign_result *result, size_t *ret_len)
 {
     if (ret_len)

@@ -9,3 +9,8 @@
  * be one object.  ret: owned by the caller.  ESIGN_E_PROTO: not JSON; ESIGN_E_INTERNAL: no memory.
  */
 enum esign_rc result_new(struct buf *body, bool is_json, struct esign_result **ret) MUST_CHECK;
+
+/* Move the string member `name` of the reply's object into ret (size bytes): it is wiped from the
+ * tree, where it is then missing, and overwritten with '*' in the text.  False: it is not there, is
+ * empty or too long; nothing was changed. */
+bool result_take_string(struct esign_result *result, const char *name, char *ret, size_t size);

@@ -4,6 +4,7 @@
 #include "body.h"
 #include "error.h"
 #include "handle.h"
+#include "session.h"
 
 /* Bodies that carry components have a limit in the daemon; the rest of a request is small. */
 enum { SIGNATURE_INLINE_MAX = 40 * 1024, SIGNATURE_KEY_MAX = 256 };
@@ -30,6 +31,7 @@ static enum esign_rc signature_by_ticket(struct esign *handle, const struct esig
         .nonce = esign_result_string(ticket, "nonce"),
         .presented_hash = esign_result_string(ticket, "record.hash"),
         .components = *components,
+        .session = request->session,
         .idempotency_key = request->idempotency_key,
     };
     return esign_ticket_authorise(handle, &authorisation, ret, error);
@@ -45,6 +47,7 @@ enum esign_rc esign_sign(struct esign *handle, const struct esign_request *reque
     body_open(&body, NULL);
     body_components(&body, components);
     body_request(&body, request);
+    session_body(&body, request->session);
     body_close(&body);
     const struct handle_post post = {"/v1/signatures", request->idempotency_key, &body};
     return handle_post_keyed(handle, &post, ret, error);

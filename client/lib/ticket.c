@@ -1,6 +1,7 @@
 #include "base/cleanup.h"
 #include "body.h"
 #include "handle.h"
+#include "session.h"
 
 enum esign_rc esign_status(struct esign *handle, struct esign_result **ret,
                            struct esign_error *error)
@@ -44,6 +45,7 @@ enum esign_rc esign_ticket_authorise(struct esign *handle,
     body_components(&body, &authorisation->components);
     body_string(&body, "nonce", authorisation->nonce);
     body_string(&body, "presented_hash", authorisation->presented_hash);
+    session_body(&body, authorisation->session);
     body_close(&body);
     const struct handle_post post = {path, authorisation->idempotency_key, &body};
     return handle_post_keyed(handle, &post, ret, error);

@@ -74,6 +74,9 @@ ESIGN_API const char *esign_error_detail(const struct esign_error *error);
 /* The member of the request that is at fault; "" if there is none. */
 ESIGN_API const char *esign_error_field(const struct esign_error *error);
 
+/* After ESIGN_E_RATE: how many seconds to wait before the same can be tried; 0: not told. */
+ESIGN_API int esign_error_retry_after(const struct esign_error *error);
+
 /* Whether the same request may succeed later without being changed. */
 ESIGN_API bool esign_error_retryable(const struct esign_error *error);
 
@@ -162,10 +165,12 @@ ESIGN_API enum esign_rc esign_ticket_show(struct esign *handle, const char *tick
                                           struct esign_result **ret,
                                           struct esign_error *error) ESIGN_MUST_CHECK;
 
-/* Sign: the signer saw the record and gives all components.  The result is the signature, as of
- * esign_signature_get().  ESIGN_E_AUTH_FAILED, ESIGN_E_SIGNER_STATE, ESIGN_E_CONFLICT,
- * ESIGN_E_NOT_PRESENTED, ESIGN_E_REPLAY, ESIGN_E_HSM, ESIGN_E_AUDIT_UNAVAILABLE.
- * Source: 21 CFR 11.200(a)(1)(ii); requirements 3.6. */
+/* Sign: the signer saw the record and gives all components, or in a session what it asks for.  The
+ * result is the signature, as of esign_signature_get().  ESIGN_E_COMPONENTS_REQUIRED: the session
+ * is over (reason "expired" or "noncontinuous"), or this signing needs all components ("first",
+ * "policy"): ask for all and sign without the session, or open another.  ESIGN_E_AUTH_FAILED,
+ * ESIGN_E_SIGNER_STATE, ESIGN_E_CONFLICT, ESIGN_E_NOT_PRESENTED, ESIGN_E_REPLAY, ESIGN_E_HSM,
+ * ESIGN_E_AUDIT_UNAVAILABLE. Source: 21 CFR 11.200(a)(1)(ii); requirements 3.6. */
 ESIGN_API enum esign_rc esign_ticket_authorise(struct esign *handle,
                                                const struct esign_authorisation *authorisation,
                                                struct esign_result **ret,
@@ -187,6 +192,33 @@ ESIGN_API enum esign_rc esign_ticket_list(struct esign *handle,
                                           const struct esign_ticket_query *query,
                                           struct esign_result **ret,
                                           struct esign_error *error) ESIGN_MUST_CHECK;
+
+/* ---- sessions: several signings of one person ---- */
+
+/* Open a session with all components.  Its first signing still needs all of them; from the second
+ * on the password suffices, each time.  ret_opened (may be NULL): "idle_s", "absolute_s",
+ * "signer.printed_name", and "last_signing.time" with "last_signing.count", to be shown to the
+ * signer who alone can tell whether that was he; without the session's handle.  ret: owned by the
+ * caller, ended with esign_session_close() before esign_close(handle).  ESIGN_E_AUTH_FAILED,
+ * ESIGN_E_SIGNER_STATE, ESIGN_E_CRED_STATE, ESIGN_E_AUTHZ (reason "entry_app"); ESIGN_E_INTERNAL
+ * (reason "memory"): memory can't be locked.
+ * Source: 21 CFR 11.200(a)(1)(i), (a)(2); requirements 3.4. */
+ESIGN_API enum esign_rc esign_session_open(struct esign *handle,
+                                           const struct esign_opening *opening,
+                                           struct esign_session **ret,
+                                           struct esign_result **ret_opened,
+                                           struct esign_error *error) ESIGN_MUST_CHECK;
+
+/* Tell the daemon that the application is still there, while nothing else is asked: it ends a
+ * session whose caller has had no connection for 30 s.  To be called every ten seconds or so; it
+ * does not put off the idle limit, only what the signer does counts for that. */
+ESIGN_API enum esign_rc esign_session_keep(struct esign_session *session,
+                                           struct esign_error *error) ESIGN_MUST_CHECK;
+
+/* Close the session, at the daemon too, and wipe and free it in any case.  session: may be NULL.
+ * ESIGN_E_COMPONENTS_REQUIRED: it was over before, by one of the ends of requirements 3.4. */
+ESIGN_API enum esign_rc esign_session_close(struct esign_session *session,
+                                            struct esign_error *error);
 
 /* ---- signatures ---- */
 

@@ -17,13 +17,18 @@ struct esign;
 /* What the daemon answered. */
 struct esign_result;
 
+/* The continuous period in which one signer signs: the first signing with all components, each
+ * further one with the password.  Holds its handle in locked memory.  Source: requirements 3.4. */
+struct esign_session;
+
 /* Why a call failed.  Made by the caller with esign_error_new(), filled by each call that fails. */
 struct esign_error;
 
 /* The components of one person.  The password is only borrowed; the library keeps no copy.
  * Source: 21 CFR 11.200(a)(1). */
 struct esign_components {
-    const char *user_id;  /* identification code; required */
+    const char *user_id;  /* identification code; required, but from the second signing of a
+                             session on it is better NULL, as the policy says */
     const char *password; /* bytes, not necessarily NUL-terminated; required */
     size_t password_len;
 };
@@ -53,6 +58,15 @@ struct esign_request {
      * as long as the daemon keeps it (24 h) the same request with the same key gets the first
      * answer, and no second ticket or signature is made.  NULL: each request is a new one. */
     const char *idempotency_key;
+    const struct esign_session *session; /* for esign_sign(); NULL: a signing on its own */
+};
+
+/* Who opens a session, and where. */
+struct esign_opening {
+    struct esign_components components; /* all */
+    /* For an application that serves many people: where the signer sits.  A second session of the
+     * same terminal ends the first.  NULL: not told; at a registered terminal always so. */
+    const char *terminal;
 };
 
 /* The signer's decision on a ticket that was shown. */
@@ -61,7 +75,8 @@ struct esign_authorisation {
     const char *nonce;          /* "nonce" of the ticket as it was shown; required */
     const char *presented_hash; /* "record.hash" of what the signer saw; required */
     struct esign_components components;
-    const char *idempotency_key; /* as in struct esign_request */
+    const struct esign_session *session; /* NULL: a signing on its own */
+    const char *idempotency_key;         /* as in struct esign_request */
 };
 
 /* Which part of a list. */

@@ -103,6 +103,16 @@ def ticket_reply(content, **members):
             **members}
 
 
+SESSION = "5e551015" * 8
+
+
+def session_reply(**members):
+    return 201, {"session": SESSION, "idle_s": 300, "absolute_s": 28800,
+                 "signer": {"user_id": "jdoe", "printed_name": "Jane Doe"},
+                 "last_signing": {"count": 12, "signature": "G-0",
+                                  "time": "2026-11-21T08:00:00.000Z"}, **members}
+
+
 class Faked(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="esign-cli-")

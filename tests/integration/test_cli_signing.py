@@ -8,8 +8,8 @@ import signal
 import termios
 
 import esigntest
-from clitest import Faked, MEANING, PASSWORD, Typed, problem, signature_reply, status_reply, \
-    ticket_reply
+from clitest import Faked, MEANING, PASSWORD, SESSION, Typed, problem, session_reply, \
+    signature_reply, status_reply, ticket_reply
 from esigntest import req
 
 
@@ -353,6 +353,185 @@ class Terminal(Typed):
         os.write(self.terminal, b"\n")
         self.assertEqual(os.waitstatus_to_exitcode(self.end()), 1)
         self.assertEqual(len(self.bodies("/v1/tickets/T-1/cancel")), 1)
+
+
+class Series(Typed):
+    """Several tickets with one command: one session, a password for each signing."""
+
+    TICKETS = ("T-1", "T-2", "T-3")
+
+    def setUp(self):
+        super().setUp()
+        self.server.replies["POST /v1/sessions"] = session_reply()
+        self.server.replies["POST /v1/sessions/close"] = (200, {})
+        for ticket in self.TICKETS:
+            self.server.replies["GET /v1/tickets/" + ticket] = (
+                200, ticket_reply(b"the record", ticket=ticket))
+            self.server.replies["POST /v1/tickets/%s/authorise" % ticket] = (200, signature_reply())
+
+    def authorised(self, ticket):
+        return self.bodies("/v1/tickets/%s/authorise" % ticket)
+
+    def closed(self):
+        return self.bodies("/v1/sessions/close")
+
+    @req("11.200(a)(1)(i)", "S4", "S5", "requirements 3.4")
+    def test_approve__several__all_components_once_then_the_password_each(self):
+        self.spawn("approve", *self.TICKETS)
+        self.read_until(b"ticket       T-1")
+        self.type((b"User id: ", "jdoe"), (b"Password of jdoe: ", PASSWORD))
+        for shown in (b"last signing     2026-11-21T08", b"If that was not you", b"signed: G-1",
+                      b"ticket       T-2"):
+            self.read_until(shown)
+        self.type((b"Password of jdoe: ", PASSWORD))
+        self.read_until(b"ticket       T-3")
+        self.type((b"Password of jdoe: ", PASSWORD))
+        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 0, self.screen)
+        self.assertIn(b"3 of 3 tickets signed", self.screen)
+        self.assertEqual(self.screen.count(b"User id: "), 1)
+        self.assertNotIn(SESSION.encode(), self.screen)
+        self.assertEqual(len(self.bodies("/v1/sessions")), 1)
+        self.assertEqual(self.closed(), [{"session": SESSION}])
+
+    @req("11.300")
+    def test_approve__several_by_descriptor__a_line_for_each(self):
+        done = self.run_esign("approve", *self.TICKETS, "--as", "jdoe",
+                              passwords=[PASSWORD, "two", "three"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(b"3 of 3 tickets signed\n", done.stdout)
+        whole = {"user_id": "jdoe", "password": PASSWORD}
+        self.assertEqual(self.bodies("/v1/sessions"), [{"components": whole}])
+        self.assertEqual([self.authorised(ticket)[0]["components"] for ticket in self.TICKETS],
+                         [whole, {"password": "two"}, {"password": "three"}])
+        self.assertEqual({self.authorised(ticket)[0]["session"] for ticket in self.TICKETS},
+                         {SESSION})
+        self.assertEqual(self.closed(), [{"session": SESSION}])
+
+
+    @req("S9", "11.200(a)(1)(ii)")
+    def test_approve__session_expired__all_components_asked_again(self):
+        second = "POST /v1/tickets/T-2/authorise"
+
+        def expired():
+            self.server.replies[second] = (200, signature_reply())
+            return problem("E_COMPONENTS_REQUIRED", 401, reason="expired",
+                           detail="the session has expired")
+
+        self.server.replies[second] = expired
+        self.spawn("approve", "T-1", "T-2")
+        self.type((b"User id: ", "jdoe"), (b"Password of jdoe: ", PASSWORD))
+        self.read_until(b"ticket       T-2")
+        self.type((b"Password of jdoe: ", PASSWORD))
+        self.read_until(b"the session has expired; enter all components again.")
+        self.type((b"User id: ", "jdoe"), (b"Password of jdoe: ", PASSWORD))
+        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 0, self.screen)
+        self.assertEqual(len(self.bodies("/v1/sessions")), 2)
+        whole = {"user_id": "jdoe", "password": PASSWORD}
+        self.assertEqual([body["components"] for body in self.authorised("T-2")],
+                         [{"password": PASSWORD}, whole])
+        self.assertEqual(len(self.closed()), 2)
+
+    @req("requirements 3.4")
+    def test_approve__interrupted__session_closed_and_ended_by_the_signal(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number=number):
+                self.server.asked.clear()
+                self.spawn("approve", *self.TICKETS)
+                self.type((b"User id: ", "jdoe"), (b"Password of jdoe: ", PASSWORD))
+                self.read_until(b"ticket       T-2")
+                self.read_until(b"Password of jdoe: ")
+                self.assertEqual(self.closed(), [])
+                if number == signal.SIGINT:  # a caller without a connection would lose the session
+                    esigntest.wait_for(lambda: any(path == "/v1/live" for _, path, _ in
+                                                   self.server.asked), "a sign of life")
+                os.kill(self.pid, number)
+                status = self.end()
+                self.assertTrue(os.WIFSIGNALED(status), self.screen)
+                self.assertEqual(os.WTERMSIG(status), number)
+                self.assertEqual(self.closed(), [{"session": SESSION}])
+                self.assertEqual(self.authorised("T-2") + self.authorised("T-3"), [])
+
+    @req("requirements 3.6")
+    def test_approve__empty_line_or_ticket_that_is_gone__the_others_are_signed(self):
+        self.server.replies["GET /v1/tickets/T-1"] = (
+            200, ticket_reply(b"the record", state="expired"))
+        self.spawn("approve", *self.TICKETS, "--as", "jdoe")
+        self.read_until(b"it is expired")
+        self.type((b"Password of jdoe: ", ""))
+        self.read_until(b"ticket       T-3")
+        self.type((b"Password of jdoe: ", PASSWORD))
+        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 1, self.screen)
+        self.assertIn(b"1 of 3 tickets signed", self.screen)
+        self.assertEqual(self.authorised("T-2"), [])
+        self.assertEqual(self.authorised("T-3")[0]["components"]["user_id"], "jdoe")
+
+    @req("11.200(a)(1)(i)")
+    def test_approve__first_refused__the_next_needs_all_components(self):
+        self.server.replies["POST /v1/tickets/T-1/authorise"] = problem("E_AUTHZ", 403)
+        done = self.run_esign("approve", "T-1", "T-2", "--as", "jdoe",
+                              passwords=[PASSWORD, PASSWORD])
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(self.authorised("T-2")[0]["components"],
+                         {"user_id": "jdoe", "password": PASSWORD})
+        self.assertEqual((len(self.bodies("/v1/sessions")), len(self.closed())), (2, 2))
+
+    @req("S8")
+    def test_approve__signer_locked__nothing_more_is_asked(self):
+        self.server.replies["POST /v1/tickets/T-2/authorise"] = problem(
+            "E_SIGNER_STATE", 403, reason="locked")
+        done = self.run_esign("approve", *self.TICKETS, "--as", "jdoe",
+                              passwords=[PASSWORD] * 3)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"1 of 3 tickets signed\n", done.stdout)
+        self.assertEqual(self.authorised("T-3"), [])
+        self.assertEqual(self.closed(), [{"session": SESSION}])
+
+    @req("S7")
+    def test_approve__wrong_password_in_the_session__asked_again_in_it(self):
+        second = "POST /v1/tickets/T-2/authorise"
+
+        def wrong():
+            self.server.replies[second] = (200, signature_reply())
+            return problem("E_AUTH_FAILED", 401)
+
+        self.server.replies[second] = wrong
+        self.spawn("approve", "T-1", "T-2", "--as", "jdoe")
+        self.type(*[(b"Password of jdoe: ", PASSWORD)] * 3)
+        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 0, self.screen)
+        self.assertEqual([body["components"] for body in self.authorised("T-2")],
+                         [{"password": PASSWORD}] * 2)
+        self.assertEqual(len(self.bodies("/v1/sessions")), 1)
+
+    @req("S1", "11.200(a)(1)(ii)")
+    def test_approve__one_shot__no_session_and_all_components_each_time(self):
+        done = self.run_esign("approve", "T-1", "T-2", "--one-shot", "--as", "jdoe",
+                              passwords=[PASSWORD] * 2)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.bodies("/v1/sessions") + self.closed(), [])
+        for ticket in ("T-1", "T-2"):
+            body = self.authorised(ticket)[0]
+            self.assertNotIn("session", body)
+            self.assertEqual(body["components"], {"user_id": "jdoe", "password": PASSWORD})
+
+    @req("11.300(d)", "requirements 0.2")
+    def test_approve__too_many_tries__says_how_long_to_wait(self):
+        self.server.replies["POST /v1/tickets/T-1/authorise"] = problem(
+            "E_RATE", 429, reason="delay", retry_after=2, retryable=True)
+        done = self.run_esign("approve", "T-1", "--as", "jdoe", passwords=[PASSWORD])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"  Wait 2 s, then the same can be tried again.\n", done.stderr)
+        self.spawn("approve", "T-1", "--as", "jdoe")
+        self.type((b"Password of jdoe: ", PASSWORD))
+        self.read_until(b"too many tries; wait 2 s, then enter them again.")
+        self.server.replies["POST /v1/tickets/T-1/authorise"] = (200, signature_reply())
+        self.type((b"Password of jdoe: ", PASSWORD))
+        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 0, self.screen)
+
+    @req("design 5")
+    def test_approve__several_with_a_file__usage(self):
+        for option in (("-o", self.file("x")), ("--record-file", self.record)):
+            self.assertEqual(self.run_esign("approve", "T-1", "T-2", *option).returncode, 2)
+        self.assertEqual(self.server.asked, [])
 
 
 if __name__ == "__main__":

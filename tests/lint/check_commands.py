@@ -8,7 +8,7 @@ MAN = "client/man/esign.1"
 
 
 def commands():
-    rows = re.findall(r'^\s+\{"([a-z -]+)",\s*"([A-Z_ ]*)",\s*\d', tree.read("client/cli/table.c"),
+    rows = re.findall(r'^\s+\{"([a-z -]+)",\s*"([A-Z_ .]*)",\s*\d', tree.read("client/cli/table.c"),
                       re.M)
     return {words: operands for words, operands in rows}
 

@@ -33,6 +33,22 @@ static void test_body_components__password_with_length__only_that_many_bytes(voi
     buf_done(&body);
 }
 
+static void test_body_components__in_a_session__only_what_is_given(void **state)
+{
+    REQ("11.200(a)(1)(i)");
+    struct buf body = buf_new(1000);
+    const struct esign_components components = {NULL, "secret", 6}, nobody = {"jdoe", NULL, 0};
+
+    (void)state;
+    body_open(&body, NULL);
+    body_components(&body, &components);
+    body_components(&body, &nobody);
+    body_close(&body);
+    assert_string_equal(buf_str(&body), "{\"components\":{\"password\":\"secret\"},"
+                                        "\"components\":{\"user_id\":\"jdoe\"}}");
+    buf_done(&body);
+}
+
 static void test_body_request__content__base64_and_default_media_type(void **state)
 {
     REQ("11.70", "11.50(a)(3)");
@@ -87,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_body_string__special_characters__escaped),
         cmocka_unit_test(test_body_components__password_with_length__only_that_many_bytes),
+        cmocka_unit_test(test_body_components__in_a_session__only_what_is_given),
         cmocka_unit_test(test_body_request__content__base64_and_default_media_type),
         cmocka_unit_test(test_body_record__digest__hash_and_length),
         cmocka_unit_test(test_body_record__nothing_known__empty_object),

@@ -27,6 +27,27 @@ static void test_error_from_problem__all_members__read(void **state)
     esign_error_free(error);
 }
 
+static void test_error_from_problem__retry_after__seconds_in_bounds(void **state)
+{
+    REQ("11.300(d)");
+    static const struct {
+        const char *value;
+        int seconds;
+    } rows[] = {{"2", 2}, {"0", 0}, {"-1", 0}, {"99999999999", 0}, {"\"2\"", 0}};
+    struct esign_error *error = esign_error_new();
+    char text[100];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        (void)snprintf(text, sizeof(text), "{\"code\":\"E_RATE\",\"retry_after\":%s}",
+                       rows[i].value);
+        assert_int_equal(error_from_problem(error, bytes_of_str(text), 429), ESIGN_E_RATE);
+        assert_int_equal(esign_error_retry_after(error), rows[i].seconds);
+    }
+    assert_int_equal(esign_error_retry_after(NULL), 0);
+    esign_error_free(error);
+}
+
 static void test_error_from_problem__no_detail__title(void **state)
 {
     REQ("design 5");
@@ -104,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_error_from_problem__all_members__read),
+        cmocka_unit_test(test_error_from_problem__retry_after__seconds_in_bounds),
         cmocka_unit_test(test_error_from_problem__no_detail__title),
         cmocka_unit_test(test_error_from_problem__code_of_a_later_version__internal_with_its_name),
         cmocka_unit_test(test_error_from_problem__no_problem__proto_reply),

@@ -21,6 +21,49 @@ struct daemon {
     const char *reply;
 };
 
+/* A reply with the searched pattern, which is in memory only while it is sent. */
+static void send_pattern(int fd)
+{
+    char reply[256];
+    int len = snprintf(reply, sizeof(reply),
+                       "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
+                       "Content-Length: %d\r\n\r\n{\"idle_s\":300,\"session\":\"",
+                       PASSWORD_LEN + 27);
+
+    for (size_t i = 0; i < PASSWORD_LEN; i++)
+        reply[len++] = (char)(inverted[i] ^ 0xff);
+    memcpy(reply + len, "\"}", 2);
+    assert_int_equal(write(fd, reply, (size_t)len + 2), len + 2);
+    explicit_bzero(reply, sizeof(reply));
+}
+
+/* Open a session for one request, close it for another. */
+static void *serve_session(void *ctx)
+{
+    static const char closed[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                                 "Content-Length: 2\r\n\r\n{}";
+    const struct daemon *d = ctx;
+    char request[4096];
+
+    for (int i = 0; i < 2; i++) {
+        int fd = accept(d->listen_fd, NULL, NULL);
+        size_t len = 0;
+        while (len < sizeof(request) && !memmem(request, len, "\"}", 2)) {
+            ssize_t got = read(fd, request + len, sizeof(request) - len);
+            if (got <= 0)
+                break;
+            len += (size_t)got;
+        }
+        explicit_bzero(request, sizeof(request));
+        if (i == 0)
+            send_pattern(fd);
+        else
+            assert_int_equal(write(fd, closed, strlen(closed)), strlen(closed));
+        close(fd);
+    }
+    return NULL;
+}
+
 /* Take one request and answer it; what was received is wiped. */
 static void *serve(void *ctx)
 {
@@ -84,7 +127,7 @@ static size_t copies_in_memory(void)
     return found;
 }
 
-static void start_daemon(struct daemon *d, pthread_t *thread, char *path)
+static void start_daemon(struct daemon *d, void *(*run)(void *), pthread_t *thread, char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
@@ -93,7 +136,62 @@ static void start_daemon(struct daemon *d, pthread_t *thread, char *path)
     d->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(d->listen_fd, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(d->listen_fd, 1), 0);
-    assert_int_equal(pthread_create(thread, NULL, serve, d), 0);
+    assert_int_equal(pthread_create(thread, NULL, run, d), 0);
+}
+
+static void make_pattern(void)
+{
+    for (size_t i = 0; i < PASSWORD_LEN; i++)
+        inverted[i] = (uint8_t)("0123456789abcdef"[(i * 7 + 3) % 16] ^ 0xff);
+}
+
+/* Locked memory of this process. */
+static unsigned long locked_kb(void)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    unsigned long kb = 0;
+    char line[256];
+
+    assert_non_null(status);
+    while (fgets(line, sizeof(line), status))
+        if (sscanf(line, "VmLck: %lu", &kb) == 1)
+            break;
+    assert_int_equal(fclose(status), 0);
+    return kb;
+}
+
+static void test_session__handle__locked_once_and_gone_after_the_close(void **state)
+{
+    REQ("11.300", "requirements 3.4");
+    struct daemon d = {0};
+    struct esign *esign = NULL;
+    struct esign_session *session = NULL;
+    struct esign_result *opened = NULL;
+    char directory[] = "/tmp/esign-wiped-XXXXXX", path[64];
+    pthread_t thread;
+
+    (void)state;
+    start_daemon(&d, serve_session, &thread, directory);
+    (void)snprintf(path, sizeof(path), "%s/s", directory);
+    make_pattern();
+    const struct esign_opening opening = {.components = {"jdoe", "word", 4}};
+    unsigned long before = locked_kb();
+    assert_int_equal(esign_open(path, &esign, NULL), ESIGN_OK);
+    assert_int_equal(esign_session_open(esign, &opening, &session, &opened, NULL), ESIGN_OK);
+    assert_null(esign_result_string(opened, "session"));
+    assert_int_equal(esign_result_integer(opened, "idle_s", 0), 300);
+    assert_int_equal(copies_in_memory(), 1);
+    assert_true(locked_kb() > before);
+    assert_int_equal(esign_session_close(session, NULL), ESIGN_OK);
+    assert_int_equal(copies_in_memory(), 0);
+    assert_int_equal(locked_kb(), before);
+    assert_int_equal(esign_session_close(NULL, NULL), ESIGN_OK);
+    esign_result_free(opened);
+    esign_close(esign);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    close(d.listen_fd);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0);
 }
 
 /* One call with a password; returns how many copies there are after it. */
@@ -105,13 +203,12 @@ static size_t copies_after_call(const char *reply, enum esign_rc wanted)
     char directory[] = "/tmp/esign-wiped-XXXXXX", path[64];
     pthread_t thread;
 
-    start_daemon(&d, &thread, directory);
+    start_daemon(&d, serve, &thread, directory);
     (void)snprintf(path, sizeof(path), "%s/s", directory);
     char *password = malloc(PASSWORD_LEN);
-    for (size_t i = 0; i < PASSWORD_LEN; i++) {
-        inverted[i] = (uint8_t)("0123456789abcdef"[(i * 7 + 3) % 16] ^ 0xff);
+    make_pattern();
+    for (size_t i = 0; i < PASSWORD_LEN; i++)
         password[i] = (char)(inverted[i] ^ 0xff);
-    }
     assert_true(copies_in_memory() > 0);
     const struct esign_components components = {"jdoe", password, PASSWORD_LEN};
     assert_int_equal(esign_open(path, &esign, error), ESIGN_OK);
@@ -167,6 +264,7 @@ static void test_call__password_in_the_reply__no_copy_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_session__handle__locked_once_and_gone_after_the_close),
         cmocka_unit_test(test_call__answered__no_copy_left),
         cmocka_unit_test(test_call__connection_dies__no_copy_left),
         cmocka_unit_test(test_call__password_in_the_reply__no_copy_left),
