@@ -20,6 +20,9 @@ extern const size_t command_row_count;
  * NULL: there is none. */
 const struct command *command_find(char *const *words, int count, int *ret_words);
 
+/* Name the commands that begin with a word on standard error, if there are any. */
+void command_list_like(const char *word);
+
 /* Help on all commands, or (command not NULL) on one. */
 void command_help(const struct command *command);
 

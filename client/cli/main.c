@@ -93,10 +93,17 @@ static enum cli_exit main_command(const struct options *options)
         command_help(command);
         return CLI_DONE;
     }
-    if (!command)
-        return options->operand_count > 0
-                   ? cli_usage("there is no command \"%s\" (esign --help)", options->operands[0])
-                   : cli_usage("which command? (esign --help)");
+    if (!command) {
+        enum cli_exit rc =
+            options->operand_count > 0
+                ? cli_usage("there is no command \"%s%s%s\" (esign --help)", options->operands[0],
+                            options->operand_count > 1 ? " " : "",
+                            options->operand_count > 1 ? options->operands[1] : "")
+                : cli_usage("which command? (esign --help)");
+        if (options->operand_count > 0)
+            command_list_like(options->operands[0]);
+        return rc;
+    }
     struct cli cli = {.options = options,
                       .operands = options->operands + words,
                       .operand_count = options->operand_count - words};

@@ -135,6 +135,17 @@ const struct command *command_find(char *const *words, int count, int *ret_words
     return NULL;
 }
 
+void command_list_like(const char *word)
+{
+    size_t len = strlen(word);
+
+    for (size_t i = 0; i < command_row_count; i++) {
+        const char *words = command_rows[i].words;
+        if (strncmp(words, word, len) == 0 && words[len] == ' ')
+            (void)fprintf(stderr, "  esign %s %s\n", words, command_rows[i].operands);
+    }
+}
+
 static void command_print_options(uint64_t set)
 {
     enum { INDENT = 32 };
@@ -156,7 +167,7 @@ static void command_print_options(uint64_t set)
 
 static void command_help_all(void)
 {
-    enum { INDENT = 42 };
+    enum { INDENT = 46 };
 
     (void)puts("Usage: esign COMMAND [OPTION ...] [OPERAND]\n\nCommands:");
     for (size_t i = 0; i < command_row_count; i++) {

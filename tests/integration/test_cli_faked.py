@@ -119,6 +119,13 @@ class Exits(Faked):
         self.assertEqual(self.server.asked, [])
 
     @req("design 5")
+    def test_command_line__first_word_of_commands__they_are_named(self):
+        done = self.run_esign("ticket", "list")
+        self.assertEqual(done.stderr.decode().splitlines(), [
+            'esign: there is no command "ticket list" (esign --help)', "  esign ticket create FILE",
+            "  esign ticket show TICKET"])
+
+    @req("design 5")
     def test_help_and_version__no_daemon_needed(self):
         for words in (("--help",), ("--version",), ("sign", "--help"), ("audit", "list", "-h")):
             done = self.run_esign(*words, socket=self.file("nothing"))
