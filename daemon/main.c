@@ -16,8 +16,8 @@ static int main_usage(FILE *out, int code)
 }
 
 /* A request's memory is given back to the allocator, not to the system: unmapping it interrupts
- * every other thread, several times a request.  Bounded: two arenas that keep a little. */
-enum { MAIN_ARENAS = 2, MAIN_KEPT = 512 * 1024 };
+ * every other thread, several times a request.  Each arena keeps a little. */
+enum { MAIN_KEPT = 512 * 1024 };
 
 int main(int argc, char **argv)
 {
@@ -45,7 +45,6 @@ int main(int argc, char **argv)
         return main_usage(stderr, 2);
     (void)umask(0077); /* never fails */
     /* refused, it only costs time */
-    (void)mallopt(M_ARENA_MAX, MAIN_ARENAS);
     (void)mallopt(M_TRIM_THRESHOLD, MAIN_KEPT);
     log_start("esignd", LOG_LEVEL_INFO);
     return server_run(config);

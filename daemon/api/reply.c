@@ -5,12 +5,6 @@
 #define REPLY_JSON    "application/json"
 #define REPLY_PROBLEM "application/problem+json"
 
-static int reply_append(const char *text, size_t len, void *out)
-{
-    buf_put(out, bytes_of(text, len));
-    return buf_ok(out) ? 0 : -1;
-}
-
 enum esign_rc api_reply_encode(struct api_reply *reply, struct api_answer *ret, struct fault *f)
 {
     struct api_answer answer = {.status = reply->status ? reply->status : 200,
@@ -25,9 +19,11 @@ enum esign_rc api_reply_encode(struct api_reply *reply, struct api_answer *ret, 
         reply->text = (struct buf){0};
     } else if (!reply->json) {
         buf_put_str(&answer.body, "{}");
-    } else if (json_dump_callback(reply->json, reply_append, &answer.body, JSON_COMPACT) != 0) {
+    } else if (json_canonical(reply->json, &answer.body) != ESIGN_OK) {
+        bool full = !buf_ok(&answer.body);
         buf_done(&answer.body);
-        return fault_set(f, ESIGN_E_TOO_LARGE, "the reply is too large; ask for less");
+        return full ? fault_set(f, ESIGN_E_TOO_LARGE, "the reply is too large; ask for less")
+                    : fault_set(f, ESIGN_E_INTERNAL, "the reply can't be written as JSON");
     }
     *ret = answer;
     return ESIGN_OK;
@@ -67,7 +63,7 @@ void api_reply_fault(const struct fault *f, int status, struct api_answer *ret)
                                 .body = buf_new(API_BODY_SMALL)};
     CLEANUP(json_decref_p) json_t *problem = reply_problem(f, answer.status);
 
-    if (!problem || json_dump_callback(problem, reply_append, &answer.body, JSON_COMPACT) != 0) {
+    if (!problem || json_canonical(problem, &answer.body) != ESIGN_OK) {
         buf_clear(&answer.body);
         buf_put_str(&answer.body, fallback);
         answer.status = 500;

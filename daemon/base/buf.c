@@ -103,7 +103,10 @@ void buf_put_str(struct buf *b, const char *s)
 
 void buf_put_u8(struct buf *b, uint8_t v)
 {
-    buf_put(b, bytes_of(&v, 1));
+    uint8_t *room = buf_reserve(b, 1);
+
+    if (room)
+        *room = v;
 }
 
 void buf_put_u16(struct buf *b, uint16_t v)

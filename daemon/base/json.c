@@ -72,10 +72,39 @@ static void json_put_string(const char *s, size_t len, struct buf *out)
     buf_put_u8(out, '"');
 }
 
+static void json_put_integer(int64_t value, struct buf *out)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    if (value < 0)
+        buf_put_u8(out, '-');
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        digits[--at] = (char)('0' + left % 10);
+    while (left /= 10);
+    buf_put(out, bytes_of(digits + at, sizeof(digits) - at));
+}
+
 struct json_member {
     const char *name;
     const json_t *value;
 };
+
+/* Objects of more members are rare: their table is allocated. */
+enum { JSON_MEMBERS_FEW = 32 };
+
+/* By insertion: few, and often in order already. */
+static void json_sort_members(struct json_member *members, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        const struct json_member member = members[i];
+        size_t at = i;
+        for (; at > 0 && strcmp(members[at - 1].name, member.name) > 0; at--)
+            members[at] = members[at - 1];
+        members[at] = member;
+    }
+}
 
 static int json_compare_members(const void *a, const void *b)
 {
@@ -92,23 +121,11 @@ static bool json_is_ascii(const char *s)
 
 static enum esign_rc json_put(const json_t *value, struct buf *out, int depth);
 
-static enum esign_rc json_put_object(const json_t *object, struct buf *out, int depth)
+static enum esign_rc json_put_members(const struct json_member *members, size_t count,
+                                      struct buf *out, int depth)
 {
-    size_t count = json_object_size(object), i = 0;
-    CLEANUP(free_p) struct json_member *members = calloc(count ? count : 1, sizeof(*members));
-
-    if (!members)
-        return ESIGN_E_TOO_LARGE;
-    /* jansson's iterators take a non-const object but do not change it */
-    json_t *borrowed = (json_t *)(uintptr_t)object;
-    for (void *at = json_object_iter(borrowed); at; at = json_object_iter_next(borrowed, at)) {
-        members[i] = (struct json_member){json_object_iter_key(at), json_object_iter_value(at)};
-        if (!json_is_ascii(members[i++].name))
-            return ESIGN_E_PROTO;
-    }
-    qsort(members, count, sizeof(*members), json_compare_members);
     buf_put_u8(out, '{');
-    for (i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (i > 0)
             buf_put_u8(out, ',');
         json_put_string(members[i].name, strlen(members[i].name), out);
@@ -119,6 +136,30 @@ static enum esign_rc json_put_object(const json_t *object, struct buf *out, int 
     }
     buf_put_u8(out, '}');
     return ESIGN_OK;
+}
+
+static enum esign_rc json_put_object(const json_t *object, struct buf *out, int depth)
+{
+    size_t count = json_object_size(object), i = 0;
+    struct json_member few[JSON_MEMBERS_FEW];
+    CLEANUP(free_p)
+    struct json_member *many = count > JSON_MEMBERS_FEW ? calloc(count, sizeof(*many)) : NULL;
+    struct json_member *members = count > JSON_MEMBERS_FEW ? many : few;
+
+    if (!members)
+        return ESIGN_E_TOO_LARGE;
+    /* jansson's iterators take a non-const object but do not change it */
+    json_t *borrowed = (json_t *)(uintptr_t)object;
+    for (void *at = json_object_iter(borrowed); at; at = json_object_iter_next(borrowed, at)) {
+        members[i] = (struct json_member){json_object_iter_key(at), json_object_iter_value(at)};
+        if (!json_is_ascii(members[i++].name))
+            return ESIGN_E_PROTO;
+    }
+    if (count > JSON_MEMBERS_FEW)
+        qsort(members, count, sizeof(*members), json_compare_members);
+    else
+        json_sort_members(members, count);
+    return json_put_members(members, count, out, depth);
 }
 
 static enum esign_rc json_put_array(const json_t *array, struct buf *out, int depth)
@@ -151,7 +192,7 @@ static enum esign_rc json_put(const json_t *value, struct buf *out, int depth)
         if (json_integer_value(value) > JSON_INTEGER_MAX ||
             json_integer_value(value) < -JSON_INTEGER_MAX)
             return ESIGN_E_PROTO;
-        buf_put_fmt(out, "%lld", (long long)json_integer_value(value));
+        json_put_integer(json_integer_value(value), out);
         return ESIGN_OK;
     case JSON_TRUE:
         buf_put_str(out, "true");

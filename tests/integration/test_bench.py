@@ -28,15 +28,19 @@ class Bench(unittest.TestCase):
                 result = json.load(file)
         self.assertIn("CPU, us a signature", done.stdout.decode())
         self.assertTrue(result["facts"]["binary"])
-        self.assertEqual([row["clients"] for row in result["rows"]], [1, 2])
+        self.assertEqual([(row["mode"], row["clients"]) for row in result["rows"]],
+                         [("session", 1), ("session", 2), ("one-shot", 1), ("one-shot", 2)])
         for row in result["rows"]:
-            with self.subTest(clients=row["clients"]):
+            with self.subTest(mode=row["mode"], clients=row["clients"]):
                 self.assertEqual(row["load"]["failed"], 0)
                 self.assertGreater(row["load"]["count"], 0)
                 self.assertGreater(row["reference"]["count"], row["load"]["count"])
                 self.assertGreaterEqual(row["load"]["p99_us"], row["load"]["p50_us"])
                 self.assertGreater(row["load"]["cpu_us_by_part"]["esignd"], 0)
                 self.assertGreater(row["load"]["esignd_peak_kib"], 1024)
+                self.assertGreater(row["bound"], 0)
+                hashed = row["load"]["cpu_us_by_part"]["hash workers"]
+                self.assertEqual(hashed > 1000, row["mode"] == "one-shot", hashed)
 
 
 if __name__ == "__main__":
