@@ -21,10 +21,10 @@ static void test_api_reply_fault__all_members__problem_json(void **state)
     assert_int_equal(answer.status, 403);
     assert_string_equal(answer.content_type, "application/problem+json");
     assert_string_equal(buf_str(&answer.body),
-                        "{\"type\":\"about:blank\",\"title\":\"the signer's state does not allow "
-                        "this\",\"status\":403,\"code\":\"E_SIGNER_STATE\",\"detail\":\"ask an "
-                        "\\\"officer\\\"\",\"retryable\":false,\"reason\":\"locked\",\"field\":"
-                        "\"components\"}");
+                        "{\"code\":\"E_SIGNER_STATE\",\"detail\":\"ask an \\\"officer\\\"\","
+                        "\"field\":\"components\",\"reason\":\"locked\",\"retryable\":false,"
+                        "\"status\":403,\"title\":\"the signer's state does not allow this\","
+                        "\"type\":\"about:blank\"}");
 }
 
 static void test_api_reply_fault__every_code__its_row(void **state)
