@@ -22,7 +22,8 @@ struct sign_request {
 };
 
 /* Check a request and make the ticket's row (not yet written).  ret: owned by the caller.
- * ESIGN_E_PROTO, ESIGN_E_TOO_LARGE, ESIGN_E_MEANING (unknown), ESIGN_E_SEQUENCE, ESIGN_E_POLICY. */
+ * ESIGN_E_PROTO, ESIGN_E_TOO_LARGE, ESIGN_E_MEANING (unknown), ESIGN_E_SEQUENCE, ESIGN_E_POLICY;
+ * of the named signer: ESIGN_E_NOT_FOUND, ESIGN_E_SIGNER_STATE (revoked), ESIGN_E_AUTHZ. */
 enum esign_rc sign_ticket_make(struct site *s, const struct sign_request *request, json_t **ret,
                                struct fault *f) MUST_CHECK;
 

@@ -117,6 +117,24 @@ static enum esign_rc ticket_check_texts(const struct sign_request *r, struct fau
     return ESIGN_OK;
 }
 
+/* A ticket for somebody who can't sign it would wait in vain. */
+static enum esign_rc ticket_check_signer(struct site *s, const char *user_id, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *signer = NULL;
+    enum esign_rc rc = authn_find_signer(site_store(s), user_id, &signer, NULL, f);
+
+    if (rc == ESIGN_E_NOT_FOUND)
+        return fault_field(f, rc, "signer", "nobody has the identification code %.64s", user_id);
+    if (rc != ESIGN_OK)
+        return rc;
+    const char *state = json_str(signer, "state");
+    if (strcmp(state, "revoked") == 0)
+        return fault_reason(f, ESIGN_E_SIGNER_STATE, state, "the signer is %s", state);
+    return authz_has_role(signer, "signer")
+               ? ESIGN_OK
+               : fault_field(f, ESIGN_E_AUTHZ, "signer", "this person does not sign");
+}
+
 /* What was found for a request. */
 struct ticket_parts {
     json_t *record, *meaning, *plan, *policy; /* owned */
@@ -136,6 +154,8 @@ static enum esign_rc ticket_find(struct site *s, const struct sign_request *r,
 {
     enum esign_rc rc = ticket_check_texts(r, f);
 
+    if (rc == ESIGN_OK && r->signer)
+        rc = ticket_check_signer(s, r->signer, f);
     if (rc == ESIGN_OK)
         rc = ticket_record(r, &p->record, f);
     if (rc != ESIGN_OK)

@@ -157,6 +157,18 @@ class Ceremony(unittest.TestCase):
         self.refused("E_AUTHZ", self.esignd.authorise, ticket, self.signer)
         self.esignd.authorise(ticket, self.rsa)
 
+    @req("3.6")
+    def test_ticket__for_nobody_or_one_who_left__refused(self):
+        self.refused("E_NOT_FOUND", self.esignd.ticket, RECORD, "batch", "B-34", "1",
+                     signer="nobody", field="signer")
+        self.refused("E_AUTHZ", self.esignd.ticket, RECORD, "batch", "B-34", "1",
+                     signer=self.esignd.officers[0].user_id, field="signer")
+        self.esignd.enrol("gone")
+        self.esignd.post("/v1/signers/gone/revoke", {
+            "components": self.esignd.officers[1].components, "reason": "left"})
+        self.refused("E_SIGNER_STATE", self.esignd.ticket, RECORD, "batch", "B-34", "1",
+                     signer="gone", reason="revoked")
+
     @req("3.6", "5.32")
     def test_ticket__declined__kept_with_person_and_reason(self):
         ticket = self.esignd.ticket(RECORD, "batch", "B-33", "1")
