@@ -6,6 +6,7 @@ Every request has a secret of its own, of which each piece is looked for, in sev
 
 import glob
 import select
+import time
 
 import esigntest
 from esigntest import Person, Refused, children_of, evidence, req, wait_for
@@ -120,7 +121,7 @@ class Requests(Searched):
         return found
 
     @req("11.200(a)(2)", "11.300", "11.300(c)")
-    def test_password_life__from_enrolment_to_change__no_copy(self):
+    def test_password_life__from_enrolment_to_reset__no_copy(self):
         first, weak, second = Canary(), Canary("aaaabbbbcccc" * 3), Canary()
         person = Person("living", "Liv Ing", "Operator", first.text)
         halves = self.esignd.two_officers("signer.enroll", {
@@ -139,7 +140,35 @@ class Requests(Searched):
             else:
                 self.esignd.post("/v1/signers/living/password", body)
         self.nowhere([first, weak, second], "a change of password")
-        self.nowhere(self.officers, "officers")
+        reset = self.esignd.two_officers("credential.reset", {"user_id": "living"})
+        third, one_time = Canary(), [Canary(reset["receipt"]), Canary(reset["secret"])]
+        self.nowhere(one_time, "the halves of a reset")
+        self.esignd.post("/v1/signers/living/set-password", {
+            "receipt": reset["receipt"], "secret": reset["secret"], "password": third.text})
+        self.nowhere([third, *one_time, *self.officers], "a forgotten password")
+
+    def sign_in(self, session, components):
+        ticket = self.esignd.ticket(b"record", "batch", "S-%d" % time.monotonic_ns(), "1")
+        return self.esignd.post("/v1/tickets/%s/authorise" % ticket["ticket"], {
+            "nonce": ticket["nonce"], "presented_hash": ticket["record"]["hash"],
+            "session": session, "components": components})
+
+    @req("11.200(a)(1)(i)", "11.200(a)(2)", "11.300")
+    def test_session__from_its_opening_to_its_end__no_copy_while_it_lives(self):
+        session = self.esignd.open_session(self.signer)
+        handle, wrong = Canary(session), Canary()
+        kept = [self.canary, handle]
+        self.nowhere(kept, "an open session")
+        self.sign_in(session, self.signer.components)
+        with self.stopped(self.esignd.workers("hash")[0]):  # what follows is compared in memory
+            self.sign_in(session, {"password": self.canary.text})
+            self.not_in([self.esignd.pid("esignd")], kept, "a subsequent signing")
+            with self.assertRaises(Refused):
+                self.sign_in(session, {"password": wrong.text})
+            self.sign_in(session, {"password": self.canary.text})
+        self.nowhere([*kept, wrong], "a session with signings")
+        self.esignd.post("/v1/sessions/close", {"session": session})
+        self.nowhere([*kept, wrong], "a session that has ended")
 
     @req("11.200(a)(2)", "11.300")
     def test_pin__of_every_token__only_where_the_service_manager_put_it(self):
