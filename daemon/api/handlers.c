@@ -57,6 +57,31 @@ enum esign_rc handler_reply(struct api_reply *reply, int status, json_t *value, 
     return ESIGN_OK;
 }
 
+enum esign_rc handler_repetition(const struct api_request *request, int status,
+                                 struct sign_key *ret_key, struct api_reply *reply, struct fault *f)
+{
+    struct site *s = handler_site(request);
+    CLEANUP(sign_key_found_done) struct sign_key_found found = {0};
+    const struct sign_key_claim claim = {.key = request->key,
+                                         .application = handler_application(request),
+                                         .terminal = handler_terminal(request),
+                                         .uid = request->peer.uid,
+                                         .method = request->method,
+                                         .path = request->path,
+                                         .body = request->body,
+                                         .user_id = request->user_id,
+                                         .deadline_at_ms = request->deadline_at_ms};
+    enum esign_rc rc = sign_key_take(site_store(s), site_turns(s), &claim, ret_key, &found, f);
+
+    if (rc != ESIGN_OK || !found.body)
+        return rc;
+    if (found.is_ticket)
+        return handler_reply(reply, status, sign_ticket_view(s, found.body), f);
+    if (json_object_set_new(found.body, "entry_seq", json_integer(found.seq)) != 0)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
+    return handler_reply(reply, status, sign_signature_view(found.body), f);
+}
+
 enum esign_rc handler_officer(const struct api_request *request, const char *role,
                               const char *role2, struct authn_person *ret, struct fault *f)
 {

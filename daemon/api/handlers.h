@@ -31,6 +31,14 @@ enum esign_rc handler_entry(const struct api_request *request, struct fault *f) 
 enum esign_rc handler_reply(struct api_reply *reply, int status, json_t *value,
                             struct fault *f) MUST_CHECK;
 
+/* A request that may be repeated: take its Idempotency-Key and, if something was made under it,
+ * give that as the reply, with the status of the first answer.  ret_key: sign_key_done() it, also
+ * after a failure; held if reply->json stays NULL.  Without a key nothing happens.  As
+ * sign_key_take(). */
+enum esign_rc handler_repetition(const struct api_request *request, int status,
+                                 struct sign_key *ret_key, struct api_reply *reply,
+                                 struct fault *f) MUST_CHECK;
+
 /* Prove the request's components for an officer's act. */
 enum esign_rc handler_officer(const struct api_request *request, const char *role,
                               const char *role2, struct authn_person *ret,

@@ -37,11 +37,15 @@ HANDLER(handle_ticket_create)
 {
     struct site *s = handler_site(request);
     const struct sign_request wanted = tickets_request(request);
+    CLEANUP(sign_key_done) struct sign_key key = {0};
     CLEANUP(json_decref_p) json_t *ticket = NULL;
-    enum esign_rc rc = sign_ticket_make(s, &wanted, &ticket, f);
+    enum esign_rc rc = handler_repetition(request, 201, &key, reply, f);
 
+    if (rc != ESIGN_OK || reply->json)
+        return rc;
+    rc = sign_ticket_make(s, &wanted, &ticket, f);
     if (rc == ESIGN_OK)
-        rc = sign_ticket_create(s, ticket, request->deadline_at_ms, f);
+        rc = sign_ticket_create(s, ticket, &key, request->deadline_at_ms, f);
     return rc == ESIGN_OK ? handler_reply(reply, 201, sign_ticket_view(s, ticket), f) : rc;
 }
 
@@ -103,15 +107,20 @@ static enum esign_rc tickets_act(const struct api_request *request, struct sign_
 
 HANDLER(handle_ticket_authorise)
 {
+    CLEANUP(sign_key_done) struct sign_key key = {0};
     struct sign_act act;
     json_t *signature = NULL;
     enum esign_rc rc = handler_entry(request, f);
 
     if (rc == ESIGN_OK)
-        rc = tickets_act(request, &act, f);
+        rc = handler_repetition(request, 200, &key, reply, f);
+    if (rc != ESIGN_OK || reply->json)
+        return rc;
+    rc = tickets_act(request, &act, f);
     if (rc != ESIGN_OK)
         return rc;
     act.ticket_id = request->id;
+    act.key = &key;
     act.nonce = json_str(request->body, "nonce");
     act.presented_hash = json_str(request->body, "presented_hash");
     rc = sign_run(handler_site(request), &act, &signature, f);
@@ -159,16 +168,21 @@ HANDLER(handle_sign)
 {
     struct site *s = handler_site(request);
     const struct sign_request wanted = tickets_request(request);
+    CLEANUP(sign_key_done) struct sign_key key = {0};
     CLEANUP(json_decref_p) json_t *ticket = NULL;
     json_t *signature = NULL;
     struct sign_act act;
-    enum esign_rc rc = tickets_act(request, &act, f);
+    enum esign_rc rc = handler_repetition(request, 201, &key, reply, f);
 
+    if (rc != ESIGN_OK || reply->json)
+        return rc;
+    rc = tickets_act(request, &act, f);
     if (rc == ESIGN_OK)
         rc = sign_ticket_make(s, &wanted, &ticket, f);
     if (rc != ESIGN_OK)
         return rc;
     act.new_ticket = ticket;
+    act.key = &key;
     rc = sign_run(s, &act, &signature, f);
     return rc == ESIGN_OK ? handler_reply(reply, 201, signature, f) : rc;
 }

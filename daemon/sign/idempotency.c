@@ -90,7 +90,7 @@ static enum esign_rc key_find_made(struct store *store, const struct sign_key_cl
         rc = key_check_signer(c, made, f);
     if (rc != ESIGN_OK)
         return rc;
-    *ret = (struct sign_key_found){TAKE(made), seq};
+    *ret = (struct sign_key_found){TAKE(made), seq, strcmp(kind, "ticket") == 0};
     return ESIGN_OK;
 }
 
@@ -139,6 +139,11 @@ void sign_key_into(struct sign_key *key, const char *kind, const char *id,
     site_guard(change, "idempotency", key->turn.name, key->seq);
     if (*key->void_id)
         site_guard(change, kind, key->void_id, -1);
+}
+
+void sign_key_found_done(struct sign_key_found *found)
+{
+    json_decref(TAKE(found->body));
 }
 
 void sign_key_done(struct sign_key *key)

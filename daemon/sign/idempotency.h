@@ -39,6 +39,7 @@ struct sign_key {
 struct sign_key_found {
     json_t *body; /* row of the signature or ticket; owned.  NULL: nothing yet */
     int64_t seq;
+    bool is_ticket;
 };
 
 /* Take a key and look up what was made under it.  ret_key: sign_key_done() it, also after a
@@ -53,6 +54,8 @@ enum esign_rc sign_key_take(struct store *store, struct turns *turns,
  * make.  key: held; NULL or without a key: nothing is added.  Its row lives as long as the key. */
 void sign_key_into(struct sign_key *key, const char *kind, const char *id,
                    struct store_change *change);
+
+void sign_key_found_done(struct sign_key_found *found);
 
 /* Let the key go, so that who waits with the same gets it. */
 void sign_key_done(struct sign_key *key);

@@ -85,6 +85,7 @@ enum esign_rc sign_step_intent(struct sign_job *j, struct fault *f)
     site_put(&change, "ticket", sign_job_ticket_id(j), ticket);
     authn_settle_into(&j->person, &change);
     record_guards(j, &change);
+    sign_key_into(j->act->key, "signature", j->signature_id, &change);
     (void)snprintf(object, sizeof(object), "signature/%s", j->signature_id);
     struct audit_act act = sign_job_act(j, "signature.intent", object);
     act.new_value = new_value;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "authn/components.h"
+#include "sign/idempotency.h"
 #include "site/site.h"
 
 /* ---- tickets (ticket.c) */
@@ -27,9 +28,10 @@ struct sign_request {
 enum esign_rc sign_ticket_make(struct site *s, const struct sign_request *request, json_t **ret,
                                struct fault *f) MUST_CHECK;
 
-/* Write a ticket that was made.  Source: requirements 3.6. */
-enum esign_rc sign_ticket_create(struct site *s, const json_t *ticket, int64_t deadline_at_ms,
-                                 struct fault *f) MUST_CHECK;
+/* Write a ticket that was made; key: held, stands for it from then on.  Source: requirements 3.6.
+ */
+enum esign_rc sign_ticket_create(struct site *s, const json_t *ticket, struct sign_key *key,
+                                 int64_t deadline_at_ms, struct fault *f) MUST_CHECK;
 
 /* A ticket's row and generation. */
 enum esign_rc sign_ticket_get(struct site *s, const char *id, json_t **ret, int64_t *ret_seq,
@@ -60,6 +62,7 @@ struct sign_act {
     const struct secret *password;
     const char *nonce, *presented_hash; /* as shown to the signer; NULL in a one-call signing */
     struct session_place place;         /* where the components were entered */
+    struct sign_key *key;               /* held; stands for the signature from the intent on */
     int64_t deadline_at_ms;
 };
 

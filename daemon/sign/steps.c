@@ -3,6 +3,7 @@
  *   step            where                     what exists afterwards
  *   socket          listen/                   peer by the kernel, bounded body
  *   request         api/                      typed request; raw body wiped
+ *   repetition      sign/idempotency.c        the first answer, or the key: held until the reply
  *   authenticate .. outcome                   the table below
  *   reply           api/ -> listen/           JSON, or problem+json
  */

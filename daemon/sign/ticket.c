@@ -216,8 +216,8 @@ static struct audit_act ticket_act(const char *action, const char *object, const
                               .terminal = terminal};
 }
 
-enum esign_rc sign_ticket_create(struct site *s, const json_t *ticket, int64_t deadline_at_ms,
-                                 struct fault *f)
+enum esign_rc sign_ticket_create(struct site *s, const json_t *ticket, struct sign_key *key,
+                                 int64_t deadline_at_ms, struct fault *f)
 {
     char object[SITE_ID_MAX + 16];
     struct store_change change = {0};
@@ -230,6 +230,7 @@ enum esign_rc sign_ticket_create(struct site *s, const json_t *ticket, int64_t d
     (void)snprintf(object, sizeof(object), "ticket/%s", id);
     site_put(&change, "ticket", id, (json_t *)(uintptr_t)ticket); /* the store only reads bodies */
     site_guard(&change, "ticket", id, -1);
+    sign_key_into(key, "ticket", id, &change);
     struct audit_act act = ticket_act("ticket.create", object, json_str(ticket, "application"),
                                       json_str(ticket, "terminal"), json_int(ticket, "uid", -1));
     act.new_value = new_value;

@@ -102,7 +102,9 @@ def tabled(text):
                 members["components"] = False
         summary = "".join(re.findall(r'"([^"]*)"', rest[rest.index(".summary"):]))
         yield method, path, {
-            "parameters": queries[query.group(1)] if query else [], "members": members,
+            "parameters": sorted((queries[query.group(1)] if query else []) +
+                                 (["idempotencyKey"] if ".takes_key = true" in rest else [])),
+            "members": members,
             "right": right and right.group(1), "summary": summary,
             "callers": CALLERS[re.search(r"(\w+),\s*API_STATE", rest).group(1)]}
 

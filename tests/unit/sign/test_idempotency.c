@@ -16,17 +16,12 @@ static struct sign_key_claim claim_of(const json_t *body)
                                    .user_id = "jdoe"};
 }
 
-static void found_done(struct sign_key_found *found)
-{
-    json_decref(found->body);
-}
-
 /* Look a key up, let it go: "" new, the id that was found, or the name of the failure. */
 static const char *look(struct fixture *x, struct turns *turns, const struct sign_key_claim *claim,
                         char ret[65])
 {
     CLEANUP(sign_key_done) struct sign_key key = {0};
-    CLEANUP(found_done) struct sign_key_found found = {0};
+    CLEANUP(sign_key_found_done) struct sign_key_found found = {0};
     struct fault f = {0};
     enum esign_rc rc = sign_key_take(x->store, turns, claim, &key, &found, &f);
 
@@ -55,7 +50,7 @@ static void request(struct fixture *x, struct turns *turns, const struct sign_ke
                     const char *id, bool made)
 {
     CLEANUP(sign_key_done) struct sign_key key = {0};
-    CLEANUP(found_done) struct sign_key_found found = {0};
+    CLEANUP(sign_key_found_done) struct sign_key_found found = {0};
     struct fault f = {0};
 
     assert_int_equal(sign_key_take(x->store, turns, claim, &key, &found, &f), ESIGN_OK);
@@ -176,7 +171,7 @@ static void test_sign_key_into__begun_but_never_made__again_but_once_only(void *
     assert_string_equal(look(x, &turns, &changed, got), "E_CONFLICT");
     {
         CLEANUP(sign_key_done) struct sign_key key = {0};
-        CLEANUP(found_done) struct sign_key_found found = {0};
+        CLEANUP(sign_key_found_done) struct sign_key_found found = {0};
         struct fault f = {0};
         struct sign_key none = {.seq = -1};
         assert_int_equal(sign_key_take(x->store, &turns, &claim, &key, &found, &f), ESIGN_OK);
@@ -195,7 +190,7 @@ static void test_sign_key_into__no_key__nothing_is_added(void **state)
     struct fixture *x = *state;
     REQ("design 3");
     CLEANUP(sign_key_done) struct sign_key key = {0};
-    CLEANUP(found_done) struct sign_key_found found = {0};
+    CLEANUP(sign_key_found_done) struct sign_key_found found = {0};
     struct sign_key_claim claim = claim_of(NULL);
     struct store_change change = {0};
     struct turns turns;
