@@ -3,19 +3,28 @@
 #include <string.h>
 
 #include "cli/hold.h"
+#include "cli/repeat.h"
+
+/* One try to sign. */
+struct authorise_try {
+    const struct esign_result *ticket;
+    const struct person *person;
+    struct esign_result **ret;
+};
 
 /* One call with the components that person holds. */
-static enum esign_rc authorise_call(struct cli *cli, const struct esign_result *ticket,
-                                    const struct person *person, struct esign_result **ret)
+static enum esign_rc authorise_call(struct cli *cli, const char *key, void *ctx)
 {
+    const struct authorise_try *try = ctx;
     const struct esign_authorisation authorisation = {
-        .ticket = esign_result_string(ticket, "ticket"),
-        .nonce = esign_result_string(ticket, "nonce"),
-        .presented_hash = esign_result_string(ticket, "record.hash"),
-        .components = person_components(person),
+        .ticket = esign_result_string(try->ticket, "ticket"),
+        .nonce = esign_result_string(try->ticket, "nonce"),
+        .presented_hash = esign_result_string(try->ticket, "record.hash"),
+        .components = person_components(try->person),
+        .idempotency_key = key,
     };
 
-    return esign_ticket_authorise(cli->daemon, &authorisation, ret, cli->error);
+    return esign_ticket_authorise(cli->daemon, &authorisation, try->ret, cli->error);
 }
 
 bool authorise_again(const struct cli *cli, enum esign_rc rc, int *tries)
@@ -38,13 +47,14 @@ enum cli_exit authorise_ticket(struct cli *cli, const struct esign_result *ticke
                                struct person *person, struct esign_result **ret)
 {
     bool id_is_known = person->user_id[0] != '\0';
+    struct authorise_try try = {ticket, person, ret};
     int tries = AUTHORISE_TRIES;
 
     for (;;) {
         enum cli_exit exit = person_ask(cli, person);
         if (exit != CLI_DONE)
             return exit;
-        enum esign_rc rc = authorise_call(cli, ticket, person, ret);
+        enum esign_rc rc = repeat_lost(cli, authorise_call, &try);
         if (!authorise_again(cli, rc, &tries))
             return cli_outcome(cli, rc);
         if (!id_is_known && !cli_option(cli, OPTION_AS))

@@ -8,7 +8,6 @@
 #include "cli/commands.h"
 
 DEFINE_CLEANUP(struct esign *, esign_close)
-DEFINE_CLEANUP(struct esign_error *, esign_error_free)
 
 /* Bodies and replies may hold secrets: every piece of a JSON tree is wiped when it is freed. */
 static void main_free(void *memory)
@@ -64,17 +63,16 @@ static enum cli_exit main_password_fd(struct cli *cli)
 static enum cli_exit main_run(const struct command *command, struct cli *cli)
 {
     CLEANUP(esign_close_p) struct esign *daemon = NULL;
-    CLEANUP(esign_error_free_p) struct esign_error *error = esign_error_new();
     const char *socket = cli_option(cli, OPTION_SOCKET);
     struct fault f = {0};
 
     json_set_alloc_funcs(malloc, main_free);
     if (secret_start(&f) != ESIGN_OK)
         return cli_fault(cli, &f);
-    cli->error = error;
+    cli->error = esign_error_new(); /* freed by main_command(): repeat.h may put another there */
     if (!socket)
         socket = getenv("ESIGN_SOCKET");
-    if (esign_open(socket && *socket ? socket : NULL, &daemon, error) != ESIGN_OK)
+    if (esign_open(socket && *socket ? socket : NULL, &daemon, cli->error) != ESIGN_OK)
         return cli_failed(cli);
     cli->daemon = daemon;
     return command->run(cli);
@@ -110,7 +108,10 @@ static enum cli_exit main_command(const struct options *options)
     enum cli_exit rc = main_check(command, &cli);
     if (rc == CLI_DONE)
         rc = main_password_fd(&cli);
-    return rc == CLI_DONE ? main_run(command, &cli) : rc;
+    if (rc == CLI_DONE)
+        rc = main_run(command, &cli);
+    esign_error_free(cli.error);
+    return rc;
 }
 
 int main(int argc, char **argv)

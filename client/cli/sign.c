@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/hold.h"
 #include "cli/present.h"
+#include "cli/repeat.h"
 
 void sign_request_done(struct sign_request *request)
 {
@@ -123,6 +124,32 @@ enum cli_exit sign_finish(const struct cli *cli, const struct esign_result *sign
     return rc;
 }
 
+/* One request to the daemon. */
+struct sign_asked {
+    const struct esign_request *request;
+    const struct person *person; /* NULL: a ticket, which needs nobody */
+    struct esign_result **ret;
+};
+
+static enum esign_rc sign_call(struct cli *cli, const char *key, void *ctx)
+{
+    const struct sign_asked *asked = ctx;
+    const struct esign_components components = person_components(asked->person);
+    struct esign_request request = *asked->request;
+
+    request.idempotency_key = key;
+    return esign_sign(cli->daemon, &request, &components, asked->ret, cli->error);
+}
+
+static enum esign_rc sign_ticket_call(struct cli *cli, const char *key, void *ctx)
+{
+    const struct sign_asked *asked = ctx;
+    struct esign_request request = *asked->request;
+
+    request.idempotency_key = key;
+    return esign_ticket_create(cli->daemon, &request, asked->ret, cli->error);
+}
+
 /* An application with the right entry_app: one request. */
 static enum cli_exit sign_as_application(struct cli *cli, const struct esign_request *request,
                                          struct esign_result **ret)
@@ -132,8 +159,8 @@ static enum cli_exit sign_as_application(struct cli *cli, const struct esign_req
 
     if (rc != CLI_DONE)
         return rc;
-    const struct esign_components components = person_components(&person);
-    return cli_outcome(cli, esign_sign(cli->daemon, request, &components, ret, cli->error));
+    struct sign_asked asked = {request, &person, ret};
+    return cli_outcome(cli, repeat_lost(cli, sign_call, &asked));
 }
 
 /* A terminal: a ticket for the person who is there, who authorises it at once.  Nothing stays open
@@ -150,7 +177,8 @@ static enum cli_exit sign_as_terminal(struct cli *cli, struct esign_request *req
     CLEANUP(hold_done) struct hold hold;
     hold_begin(&hold);
     CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
-    rc = cli_outcome(cli, esign_ticket_create(cli->daemon, request, &ticket, cli->error));
+    struct sign_asked asked = {request, NULL, &ticket};
+    rc = cli_outcome(cli, repeat_lost(cli, sign_ticket_call, &asked));
     if (rc != CLI_DONE)
         return rc;
     rc = present_check(cli, ticket);
@@ -196,11 +224,11 @@ enum cli_exit command_ticket_create(struct cli *cli)
 {
     CLEANUP(sign_request_done) struct sign_request request;
     CLEANUP(esign_result_free_p) struct esign_result *ticket = NULL;
+    struct sign_asked asked = {&request.request, NULL, &ticket};
     enum cli_exit rc = sign_request_read(cli, &request);
 
     if (rc == CLI_DONE)
-        rc = cli_outcome(cli,
-                         esign_ticket_create(cli->daemon, &request.request, &ticket, cli->error));
+        rc = cli_outcome(cli, repeat_lost(cli, sign_ticket_call, &asked));
     if (rc != CLI_DONE || cli_print_json(cli, ticket))
         return rc;
     const char *id = esign_result_string(ticket, "ticket");

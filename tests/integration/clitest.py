@@ -32,6 +32,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         self.server.asked.append((self.command, self.path, body))
+        self.server.keys.append((self.path, self.headers.get("Idempotency-Key")))
         reply = self.server.replies.get("%s %s" % (self.command, self.path))
         if callable(reply):
             reply = reply()
@@ -67,7 +68,7 @@ class Server(socketserver.ThreadingUnixStreamServer):
 
     def __init__(self, path):
         super().__init__(path, Handler)
-        self.asked, self.replies = [], {}
+        self.asked, self.keys, self.replies = [], [], {}
 
 
 def problem(code, status=403, **members):
@@ -153,6 +154,9 @@ class Faked(unittest.TestCase):
     def bodies(self, path):
         return [json.loads(body) for method, asked, body in self.server.asked
                 if method == "POST" and asked == path]
+
+    def keys(self, path):
+        return [key for asked, key in self.server.keys if asked == path]
 
 
 class Typed(Faked):

@@ -59,7 +59,7 @@ class Signing(Faked):
                 *answer[:2], **{"retryable": False, **answer[2]})
         done = self.run_esign("sign", self.record, *self.ARGUMENTS, passwords=[PASSWORD])
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertEqual(len(self.bodies("/v1/tickets/T-1/authorise")), 1)
+        self.assertEqual(len(self.bodies("/v1/tickets/T-1/authorise")), 1 if answer else 2)
         self.assertEqual(len(self.bodies("/v1/tickets/T-1/cancel")), cancelled)
         self.assertFalse(os.path.exists(self.record + ".p7s"))
         return done.stderr
@@ -140,13 +140,60 @@ class Signing(Faked):
         self.assertEqual(body["record"]["length"], 10)
         self.assertNotIn("content", body["record"])
 
-    @req("11.10(d)")
-    def test_sign__post__sent_once_even_if_the_connection_dies(self):
+    @req("design 3")
+    def test_sign__connection_dies__once_more_under_the_same_key(self):
+        answers = [None, (201, signature_reply())]
+        self.server.replies["GET /v1/status"] = status_reply("application")
+        self.server.replies["POST /v1/signatures"] = lambda: answers.pop(0)
+        done = self.run_esign("sign", self.record, *self.ARGUMENTS, passwords=[PASSWORD])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(b"asking once more", done.stderr)
+        first, second = self.bodies("/v1/signatures")
+        self.assertEqual(first, second)
+        first, second = self.keys("/v1/signatures")
+        self.assertRegex(first, "^[0-9a-f]{32}$")
+        self.assertEqual(first, second)
+
+    @req("design 3", "11.10(d)")
+    def test_sign__connection_dies_twice__given_up(self):
         self.server.replies["GET /v1/status"] = status_reply("application")
         done = self.run_esign("sign", self.record, *self.ARGUMENTS, passwords=[PASSWORD])
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(len(self.bodies("/v1/signatures")), 1)
+        self.assertIn(b"E_PEER_DENIED(closed)", done.stderr)
+        self.assertEqual(len(self.bodies("/v1/signatures")), 2)
         self.assertFalse(os.path.exists(self.record + ".p7s"))
+
+    @req("design 3")
+    def test_sign__terminal_and_connections_die__each_request_under_its_own_key(self):
+        tickets = [None, (201, ticket_reply(b"the record"))]
+        signatures = [None, (200, signature_reply())]
+        self.server.replies["GET /v1/status"] = status_reply("terminal")
+        self.server.replies["POST /v1/tickets"] = lambda: tickets.pop(0)
+        self.server.replies["POST /v1/tickets/T-1/authorise"] = lambda: signatures.pop(0)
+        done = self.run_esign("sign", self.record, *self.ARGUMENTS, passwords=[PASSWORD])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        keys = self.keys("/v1/tickets") + self.keys("/v1/tickets/T-1/authorise")
+        self.assertEqual(keys[0::2], keys[1::2])
+        self.assertEqual(len(set(keys)), 2, keys)
+
+    @req("design 3")
+    def test_sign__daemon_gone_after_the_request__not_known_whether_signed(self):
+        self.server.replies["GET /v1/status"] = status_reply("terminal")
+        self.server.replies["POST /v1/tickets"] = (201, ticket_reply(b"the record"))
+        self.server.replies["POST /v1/tickets/T-1/authorise"] = lambda: os.unlink(self.socket)
+        done = self.run_esign("sign", self.record, *self.ARGUMENTS, passwords=[PASSWORD])
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn(b"E_PEER_DENIED(closed)", done.stderr)
+        self.assertIn(b"Whether it was signed is not known", done.stderr)
+
+    @req("design 3")
+    def test_sign__refused__asked_once(self):
+        self.server.replies["GET /v1/status"] = status_reply("application")
+        self.server.replies["POST /v1/signatures"] = problem("E_DEADLINE", 504, retryable=True)
+        done = self.run_esign("sign", self.record, *self.ARGUMENTS, passwords=[PASSWORD])
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(self.bodies("/v1/signatures")), 1)
+        self.assertNotIn(b"once more", done.stderr)
 
     @req("11.200(a)(1)")
     def test_approve__ready__what_was_shown_is_returned(self):
