@@ -583,6 +583,35 @@ static void test_authn_recover__reaches_the_lock__alerts(void **state)
     assert_int_equal(count_entries(x, "attempt.interrupted", "lockout"), 1);
 }
 
+static void test_authn_recover__while_others_fail__every_failure_counts(void **state)
+{
+    REQ("11.300(d)");
+    struct fixture *x = *state;
+    enum { GUESSES = 16, LEFT = 8 };
+    pthread_t threads[GUESSES];
+    struct fault f;
+    size_t count = 0;
+    char slot[16];
+    bool locked = false;
+
+    x->limits = (struct authn_limits){.lock_after = AUTHN_LOCK_MAX, .alert_after = 3};
+    for (int i = 0; i < LEFT; i++) {
+        (void)snprintf(slot, sizeof(slot), "S-1.%d", 90 + i);
+        put(x->store, "try", slot, json_pack("{s:s, s:s}", "signer_id", "S-1", "state", "taken"));
+    }
+    int64_t before = store_size(x->store);
+    for (size_t i = 0; i < GUESSES; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, guess, x), 0);
+    assert_int_equal(authn_recover(x->store, before, soon(), &count, &f), ESIGN_OK);
+    for (size_t i = 0; i < GUESSES; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(count, LEFT);
+    assert_int_equal(authn_is_locked(x->store, "S-1", GUESSES + LEFT, &locked, &f), ESIGN_OK);
+    assert_true(locked);
+    assert_int_equal(authn_is_locked(x->store, "S-1", GUESSES + LEFT + 1, &locked, &f), ESIGN_OK);
+    assert_false(locked);
+}
+
 static void test_authn_limits_check__numbers_out_of_range__named(void **state)
 {
     REQ("0.3", "11.300(d)");
@@ -641,6 +670,7 @@ int main(void)
         CASE(test_authn_components__restart__the_delay_begins_anew),
         CASE(test_authn_components__parallel_guesses__no_more_than_before_a_delay),
         CASE(test_authn_recover__reaches_the_lock__alerts),
+        CASE(test_authn_recover__while_others_fail__every_failure_counts),
         CASE(test_authn_limits_check__numbers_out_of_range__named),
     };
 
