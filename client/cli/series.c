@@ -2,6 +2,7 @@
 
 #include "cli/authorise.h"
 #include "cli/present.h"
+#include "cli/repeat.h"
 
 /* The daemon ends a session whose caller has no connection. */
 static void series_keep(void *ctx)
@@ -65,25 +66,40 @@ static enum esign_rc series_open(struct series *series)
     return ESIGN_OK;
 }
 
+/* One try to sign. */
+struct series_signing {
+    const struct series *series;
+    const struct esign_result *ticket;
+    struct esign_result **ret;
+};
+
+static enum esign_rc series_call(struct cli *cli, const char *key, void *ctx)
+{
+    const struct series_signing *signing = ctx;
+    struct esign_authorisation authorisation = {
+        .ticket = esign_result_string(signing->ticket, "ticket"),
+        .nonce = esign_result_string(signing->ticket, "nonce"),
+        .presented_hash = esign_result_string(signing->ticket, "record.hash"),
+        .components = person_components(&signing->series->person),
+        .session = signing->series->session,
+        .idempotency_key = key,
+    };
+
+    if (signing->series->started)
+        authorisation.components.user_id = NULL;
+    return esign_ticket_authorise(cli->daemon, &authorisation, signing->ret, cli->error);
+}
+
 /* One try, with what person holds. */
 static enum esign_rc series_try(struct series *series, const struct esign_result *ticket,
                                 struct esign_result **ret)
 {
-    struct cli *cli = series->cli;
+    struct series_signing signing = {series, ticket, ret};
     enum esign_rc rc = series->session || series->alone ? ESIGN_OK : series_open(series);
 
     if (rc != ESIGN_OK)
         return rc;
-    struct esign_authorisation authorisation = {
-        .ticket = esign_result_string(ticket, "ticket"),
-        .nonce = esign_result_string(ticket, "nonce"),
-        .presented_hash = esign_result_string(ticket, "record.hash"),
-        .components = person_components(&series->person),
-        .session = series->session,
-    };
-    if (series->started)
-        authorisation.components.user_id = NULL;
-    rc = esign_ticket_authorise(cli->daemon, &authorisation, ret, cli->error);
+    rc = repeat_lost(series->cli, series_call, &signing);
     series->started |= rc == ESIGN_OK && series->session;
     return rc;
 }

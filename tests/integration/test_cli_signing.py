@@ -154,6 +154,17 @@ class Signing(Faked):
         self.assertRegex(first, "^[0-9a-f]{32}$")
         self.assertEqual(first, second)
 
+    @req("design 3")
+    def test_approve__connection_dies__once_more_under_the_same_key(self):
+        answers = [None, (200, signature_reply())]
+        self.server.replies["GET /v1/tickets/T-1"] = (200, ticket_reply(b"the record"))
+        self.server.replies["POST /v1/tickets/T-1/authorise"] = lambda: answers.pop(0)
+        done = self.run_esign("approve", "T-1", "--as", "jdoe", passwords=[PASSWORD])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        first, second = self.keys("/v1/tickets/T-1/authorise")
+        self.assertRegex(first, "^[0-9a-f]{32}$")
+        self.assertEqual(first, second)
+
     @req("design 3", "11.10(d)")
     def test_sign__connection_dies_twice__given_up(self):
         self.server.replies["GET /v1/status"] = status_reply("application")
