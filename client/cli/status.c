@@ -83,6 +83,7 @@ static void status_show(const struct esign_result *result)
         {"audit entries", "audit.size"},
         {"in checkpoint", "audit.checkpoint_size"},
         {"anchor", "anchor"},
+        {"sessions", "sessions"},
         {"configuration", "configuration.hash"},
         {"in force since", "configuration.since"},
         {"file refused", "configuration.detail"},

@@ -165,6 +165,8 @@ HANDLER(handle_metrics)
     if (w.free_bytes >= 0)
         metrics_put(&reply->text, "store_free_bytes", "gauge",
                     "Free bytes on the file system of the store.", w.free_bytes);
+    metrics_put(&reply->text, "sessions", "gauge", "Sessions of signers that are open.",
+                (int64_t)w.sessions);
     metrics_start(&w.start, &reply->text);
     metrics_put(&reply->text, "configuration_refused", "gauge",
                 "Whether the configuration file that was read last is not in force.",

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/handlers.h"
+#include "authn/session.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "site/loaded.h"
@@ -116,16 +117,18 @@ HANDLER(handle_status)
         return rc;
     return handler_reply(
         reply, 200,
-        json_pack(
-            "{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I}, s:s, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:o}",
-            "version", ESIGN_VERSION, "state", site_ready(s) ? "ready" : "uninitialised",
-            "system_class", config_str(c, "system_class"), "system", site_system(s), "separation",
-            config_str(c, "separation"), "clock", "state",
-            synchronised ? "synchronised" : "unsynchronised", "error_ms", (json_int_t)error_ms,
-            "anchor", "local", "audit", "size", (json_int_t)store_size(site_store(s)),
-            "checkpoint_size", (json_int_t)(rc == ESIGN_OK ? checkpoint_size : -1), "tokens",
-            status_tokens(s), "configuration", status_config(s), "start", status_start(s), "peer",
-            status_peer(request), "warnings", status_warnings(s)),
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I}, s:s, s:{s:I, s:I}, s:o, s:I, s:o, s:o, "
+                  "s:o, s:o}",
+                  "version", ESIGN_VERSION, "state", site_ready(s) ? "ready" : "uninitialised",
+                  "system_class", config_str(c, "system_class"), "system", site_system(s),
+                  "separation", config_str(c, "separation"), "clock", "state",
+                  synchronised ? "synchronised" : "unsynchronised", "error_ms",
+                  (json_int_t)error_ms, "anchor", "local", "audit", "size",
+                  (json_int_t)store_size(site_store(s)), "checkpoint_size",
+                  (json_int_t)(rc == ESIGN_OK ? checkpoint_size : -1), "tokens", status_tokens(s),
+                  "sessions", (json_int_t)authn_sessions_count(site_sessions(s)), "configuration",
+                  status_config(s), "start", status_start(s), "peer", status_peer(request),
+                  "warnings", status_warnings(s)),
         f);
 }
 

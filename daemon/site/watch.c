@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "audit/checkpoint.h"
+#include "authn/session.h"
 #include "base/cleanup.h"
 #include "site/expiry.h"
 
@@ -117,6 +118,7 @@ void site_measure(struct site *s, int64_t deadline_at_ms, struct watch *ret)
                           .free_bytes = watch_free_bytes(s),
                           .config = loaded_get(s),
                           .start = *site_start(s),
+                          .sessions = authn_sessions_count(site_sessions(s)),
                           .running_ms = clock_now_ms(site_clock(s)) - site_start(s)->at_ms};
     watch_clock(s, &ret->clock);
     watch_audit(s, &ret->audit);

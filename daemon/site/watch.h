@@ -51,6 +51,7 @@ struct watch {
     struct loaded config;
     struct site_start start;
     int64_t running_ms;             /* since the start */
+    size_t sessions;                /* of signers, open */
     int64_t free_bytes;             /* on the file system of the store; -1: unknown */
     struct watch_expiry ca, signer; /* signer: of the active signers, the one that ends first */
     struct watch_expiry password;   /* of their usable passwords, the one that ends first */

@@ -124,6 +124,15 @@ class Health(unittest.TestCase):
         self.assertEqual(after["esignd_audit_entries"], audit["size"])
         self.assertEqual(after["esignd_audit_checkpoint_entries"], audit["checkpoint_size"])
 
+    @req("2.4", "3.4")
+    def test_metrics__sessions__as_many_as_are_open(self):
+        self.assertEqual(metrics_of(self.esignd)["esignd_sessions"], 0)
+        session = self.esignd.open_session(self.signer)
+        self.assertEqual(metrics_of(self.esignd)["esignd_sessions"], 1)
+        self.assertEqual(self.esignd.get("/v1/status")["sessions"], 1)
+        self.esignd.post("/v1/sessions/close", {"session": session})
+        self.assertEqual(metrics_of(self.esignd)["esignd_sessions"], 0)
+
     @req("requirements 2.4", "11.10(d)")
     def test_metrics__unregistered_caller__closed_and_counted(self):
         if esigntest.ROOT:  # an ordinary user has no second user id to be a stranger with

@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.join(esigntest.SOURCE, "tests", "fault"))
 import power  # noqa: E402  pylint: disable=wrong-import-position
 
 IN_FLIGHT = 8
+IN_SESSION = 3
 GUESSES = 2
 # The write-ahead log goes into the database while signings go on, as it does in a long run.
 CHECKPOINTS = "wal_autocheckpoint=10000>wal_autocheckpoint=20"
@@ -137,19 +138,40 @@ class Site:
 
     def sign_in_flight(self, rounds=1):
         """Eight signers at the same time, each as often as there are rounds."""
-        signers = self.signers[:IN_FLIGHT]
-        together, failures = threading.Barrier(len(signers)), []
+
+        def client(number, wait):
+            for i in range(rounds):
+                wait()
+                self.esignd.sign(self.signers[number], b"record", "batch",
+                                 "P-%d-%d-%d" % (self.logs, number, i), "1")
+
+        self.in_flight(client)
+
+    def sign_in_session(self, number=0, wait=lambda: None):
+        """A session of one signer: opened, a first signing, two with the password only."""
+        person, caller = self.signers[number], self.esignd.application
+        named = {"terminal": "WS-%d" % number} if esigntest.ROOT else {}
+        wait()
+        session = self.esignd.open_session(person, caller, **named)
+        for i in range(IN_SESSION):
+            wait()
+            self.esignd.post("/v1/signatures", {
+                "record": self.esignd.record(b"record", "batch",
+                                             "P-%d-%d-%d" % (self.logs, number, i), "1"),
+                "meaning": "approved", "session": session, **named,
+                "components": {"password": person.password} if i else person.components}, caller)
+
+    def in_flight(self, work):
+        """work(number, wait) for each of eight signers; wait() returns when all are there."""
+        together, failures = threading.Barrier(IN_FLIGHT), []
 
         def client(number):
             try:
-                for i in range(rounds):
-                    together.wait(esigntest.WAIT_S)
-                    self.esignd.sign(signers[number], b"record", "batch",
-                                     "P-%d-%d-%d" % (self.logs, number, i), "1")
+                work(number, lambda: together.wait(esigntest.WAIT_S))
             except Exception as error:  # pylint: disable=broad-except
                 failures.append(error)
 
-        threads = [threading.Thread(target=client, args=(n,)) for n in range(len(signers))]
+        threads = [threading.Thread(target=client, args=(n,)) for n in range(IN_FLIGHT)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -199,6 +221,37 @@ class PowerLoss(unittest.TestCase):
         tell("%d in flight" % IN_FLIGHT, self.site, check)
         self.assertEqual(check.findings, [])
         self.cut_again(check)
+
+    @req("11.10(e)", "11.200(a)(1)(i)", "3.4", "design 3", "design 10")
+    def test_power_cut__every_point_of_a_session__nothing_acknowledged_is_lost(self):
+        check = self.site.log(self.site.sign_in_session)
+        self.assert_sessions(check, 1)
+        check.run()
+        tell("a session of %d signings" % IN_SESSION, self.site, check)
+        self.assertEqual(check.findings, [])
+
+    @req("11.10(e)", "11.200(a)(1)(i)", "3.4", "design 3", "design 10")
+    def test_power_cut__eight_sessions_in_flight__nothing_acknowledged_is_lost(self):
+        check = self.site.log(lambda: self.site.in_flight(self.site.sign_in_session), CHECKPOINTS)
+        self.assert_sessions(check, IN_FLIGHT)
+        check.run(SHARE / 4)
+        tell("%d sessions in flight" % IN_FLIGHT, self.site, check)
+        self.assertEqual(check.findings, [])
+
+    def assert_sessions(self, check, count):
+        """In each a first signing and further ones, all acknowledged."""
+        self.assertEqual(check.final["rc"], "OK", check.final)
+        told = power.Told()
+        for event in self.site.events:
+            told.do(event)
+        made = [row for row in check.final["signature"] if
+                row["body"]["envelope"]["record"]["id"].startswith("P-%d-" % self.site.logs)]
+        # a session's opening tells of the signing before it, so more are told than made
+        self.assertLessEqual({row["id"] for row in made}, told.signatures)
+        self.assertEqual(len(told.intents_of(check.final["intent"])), len(made))
+        modes = [row["body"]["envelope"]["mode"] for row in made]
+        self.assertEqual(modes.count("first"), count)
+        self.assertEqual(modes.count("subsequent"), count * (IN_SESSION - 1))
 
     def restarts(self):
         """How often the write-ahead log was begun anew before the last reply."""
