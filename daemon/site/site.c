@@ -1,5 +1,6 @@
 #include "site/site_internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -276,11 +277,13 @@ enum esign_rc site_commit(struct site *s, const struct audit_act *act, struct st
 
 void site_put(struct store_change *change, const char *kind, const char *id, json_t *body)
 {
+    assert(change->row_count < STORE_ROWS_MAX); /* a change is written out in the code */
     change->rows[change->row_count++] = (struct store_row){kind, id, body};
 }
 
 void site_guard(struct store_change *change, const char *kind, const char *id, int64_t seq)
 {
+    assert(change->guard_count < STORE_ROWS_MAX);
     change->guards[change->guard_count++] = (struct store_guard){kind, id, seq};
 }
 
