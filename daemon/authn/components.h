@@ -56,7 +56,8 @@ void authn_person_done(struct authn_person *p);
 /* After a failure the signer may have to wait (authn_limits.delay_s).  A try inside that delay is
  * refused as ESIGN_E_RATE "delay", which tells how long (fault.retry_after_s): it is entered, but
  * neither evaluated nor counted, and no more parallel tries get a slot than failures are left
- * before the next delay. */
+ * before the next delay.  Like the lock it is told to all,
+ * since the person must know what to wait for. */
 
 /* Check both components.  ESIGN_E_AUTH_FAILED: unknown code or wrong password (entered in the
  * trail); ESIGN_E_SIGNER_STATE: "locked" (told to all), "revoked" … (told only after right

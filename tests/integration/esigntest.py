@@ -242,7 +242,7 @@ class Instance:
         os.chmod(self.root, 0o755)
         trial_site().make(self.root, self.prefix, options or {})
         if policy:
-            self.change_policy(policy)
+            self.set_policy(**policy)
         self.config = os.path.join(self.root, "etc", "esignd.conf")
         self.socket = os.path.join(self.root, "run", "esignd.sock")
         self.environment = {"ASAN_OPTIONS": "detect_leaks=0", **(environment or {})}
@@ -252,16 +252,6 @@ class Instance:
                                 "officer two has a long password")]
         self.terminal = self.application = None
         self.enrolled = 0
-
-    def change_policy(self, changes):
-        """Before init: it reads the policy once."""
-        path = os.path.join(self.root, "etc", "policy", "policy.json")
-        with open(path, encoding="utf-8") as file:
-            policy = json.load(file)
-        for group, members in changes.items():
-            policy.setdefault(group, {}).update(members)
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(policy, file)
 
     # life
 

@@ -24,7 +24,7 @@ class Credentials(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.esignd = Instance()
-        cls.esignd.change_policy({"password": {"history": 3}})
+        cls.esignd.set_policy(password={"history": 3})
         cls.esignd.ready()
         cls.addClassCleanup(cls.esignd.close)
 
@@ -189,7 +189,7 @@ class Age(unittest.TestCase):
     def test_age__near_its_end__warned(self):
         esignd = Instance()
         self.addCleanup(esignd.close)
-        esignd.change_policy({"password": {"max_age_d": 10}})
+        esignd.set_policy(password={"max_age_d": 10})
         esignd.ready()
         esignd.enrol("ageing")
         credential = esignd.get("/v1/signers/ageing")["credential"]
@@ -202,7 +202,7 @@ class Age(unittest.TestCase):
         esignd = Instance()
         self.addCleanup(esignd.close)
         clock = Clock(esignd)
-        esignd.change_policy({"password": {"max_age_d": 10}})
+        esignd.set_policy(password={"max_age_d": 10})
         esignd.ready()
         person, old = esignd.enrol("aged"), esignd.enrol("never-changed")
         clock.advance(10 * DAY_S - 60)
@@ -222,7 +222,7 @@ class Age(unittest.TestCase):
     def test_age__none_and_no_reviews__init_refused(self):
         esignd = Instance()
         self.addCleanup(esignd.close)
-        esignd.change_policy({"password": {"max_age_d": 0}})
+        esignd.set_policy(password={"max_age_d": 0})
         esignd.launch("tokens")
         esignd.start()
         refused(self, "E_POLICY", esignd.init, field="password.max_age_d")
