@@ -38,8 +38,8 @@ static void series_tell_last(const struct cli *cli, const struct esign_result *o
     static const struct show_column rows[] = {{"signer", "signer.printed_name"},
                                               {"last signing", "last_signing.time"},
                                               {"signings so far", "last_signing.count"},
-                                              {"password reset", "credential.reset_at"},
-                                              {"reset by", "credential.reset_by"}};
+                                              {"password reset", "password_reset.time"},
+                                              {"reset by", "password_reset.by"}};
     FILE *out = present_out(cli);
 
     show_members(out, opened, rows, sizeof(rows) / sizeof(rows[0]));

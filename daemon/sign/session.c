@@ -1,5 +1,6 @@
 /* Opening and closing a session, as acts of the trail. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "sign/sign.h"
@@ -64,14 +65,52 @@ static enum esign_rc session_last(struct site *s, const char *user_id, json_t **
     return *ret ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
 }
 
-static json_t *session_view(const struct sign_opening *o, const struct session_rules *rules,
-                            const char *handle, json_t *last)
+/* That officers ended the password since the signer's last signature, and which.
+ * ret: owned by the caller; NULL: nobody did.  Source: requirements 1.6, A1. */
+static enum esign_rc session_reset(struct site *s, const char *signer_id, const json_t *last,
+                                   json_t **ret, struct fault *f)
 {
-    return json_pack("{s:s, s:I, s:I, s:I, s:{s:s, s:s, s:s}, s:O*}", "session", handle, "idle_s",
-                     (json_int_t)rules->idle_s, "absolute_s", (json_int_t)rules->absolute_s,
-                     "absent_s", (json_int_t)rules->absent_s, "signer", "signer_id",
-                     o->person->signer_id, "user_id", o->person->user_id, "printed_name",
-                     json_str(o->person->signer, "printed_name"), "last_signing", last);
+    CLEANUP(json_decref_p) json_t *credential = NULL;
+    enum esign_rc rc = store_get(site_store(s), "credential", signer_id, &credential, NULL, f);
+    const char *at = json_str(credential, "reset_at"), *signed_at = json_str(last, "time");
+
+    if (rc != ESIGN_OK || !at || (signed_at && strcmp(signed_at, at) > 0)) /* both in UTC */
+        return rc;
+    *ret = json_pack("{s:s, s:O}", "time", at, "by", json_object_get(credential, "reset_by"));
+    return *ret ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
+}
+
+/* What only the signer can judge: {"last_signing"?, "password_reset"?}.  ret: owned by the caller.
+ */
+static enum esign_rc session_tell(struct site *s, const struct authn_person *person, json_t **ret,
+                                  struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *last = NULL;
+    CLEANUP(json_decref_p) json_t *reset = NULL;
+    enum esign_rc rc = session_last(s, person->user_id, &last, f);
+
+    if (rc == ESIGN_OK)
+        rc = session_reset(s, person->signer_id, last, &reset, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    *ret = json_pack("{s:O*, s:O*}", "last_signing", last, "password_reset", reset);
+    return *ret ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
+}
+
+static json_t *session_view(const struct sign_opening *o, const struct session_rules *rules,
+                            const char *handle, json_t *told)
+{
+    json_t *view = json_pack("{s:s, s:I, s:I, s:I, s:{s:s, s:s, s:s}}", "session", handle, "idle_s",
+                             (json_int_t)rules->idle_s, "absolute_s", (json_int_t)rules->absolute_s,
+                             "absent_s", (json_int_t)rules->absent_s, "signer", "signer_id",
+                             o->person->signer_id, "user_id", o->person->user_id, "printed_name",
+                             json_str(o->person->signer, "printed_name"));
+
+    if (view && json_object_update(view, told) != 0) {
+        json_decref(view);
+        return NULL;
+    }
+    return view;
 }
 
 enum esign_rc sign_session_open(struct site *s, const struct sign_opening *o, json_t **ret,
@@ -80,11 +119,11 @@ enum esign_rc sign_session_open(struct site *s, const struct sign_opening *o, js
     char handle[SESSION_HANDLE_LEN + 1], hash[SESSION_HANDLE_LEN + 1];
     struct session_rules rules = {0};
     struct session_lease lease = {0};
-    CLEANUP(json_decref_p) json_t *last = NULL;
+    CLEANUP(json_decref_p) json_t *told = NULL;
     enum esign_rc rc = session_rules(s, &rules, f);
 
     if (rc == ESIGN_OK)
-        rc = session_last(s, o->person->user_id, &last, f);
+        rc = session_tell(s, o->person, &told, f);
     if (rc != ESIGN_OK)
         return rc;
     const struct session_opening opening = {
@@ -99,7 +138,7 @@ enum esign_rc sign_session_open(struct site *s, const struct sign_opening *o, js
         return rc;
     rc = session_enter(s, o, &rules, hash, f);
     if (rc == ESIGN_OK)
-        *ret = session_view(o, &rules, handle, last);
+        *ret = session_view(o, &rules, handle, told);
     if (rc == ESIGN_OK && !*ret)
         rc = fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
     struct fault forgotten = {0};

@@ -78,7 +78,8 @@ json_t *sign_signature_view(const json_t *signature);
 
 /* Open a session for a person whose components were just proved by authn_components() in this
  * request; the person's try is settled with it.
- * ret: {"session": handle, "idle_s", "absolute_s", "absent_s", "signer", "last_signing"?}.
+ * ret: {"session": handle, "idle_s", "absolute_s", "absent_s", "signer", "last_signing"?,
+ * "password_reset"?}.
  * Errors of the steps; ESIGN_E_BUSY: too many sessions.
  * Source: 21 CFR 11.200(a)(1)(i), (a)(2); requirements 3.4. */
 struct sign_opening {

@@ -197,8 +197,9 @@ ESIGN_API enum esign_rc esign_ticket_list(struct esign *handle,
 
 /* Open a session with all components.  Its first signing still needs all of them; from the second
  * on the password suffices, each time.  ret_opened (may be NULL): "idle_s", "absolute_s",
- * "signer.printed_name", and "last_signing.time" with "last_signing.count", to be shown to the
- * signer who alone can tell whether that was he; without the session's handle.  ret: owned by the
+ * "signer.printed_name", "last_signing.time" with "last_signing.count", and "password_reset.time"
+ * with "password_reset.by" if officers ended the password since; to be shown to the signer, who
+ * alone can tell whether that was right.  The session's handle is not among it.  ret: owned by the
  * caller, ended with esign_session_close() before esign_close(handle).  ESIGN_E_AUTH_FAILED,
  * ESIGN_E_SIGNER_STATE, ESIGN_E_CRED_STATE, ESIGN_E_AUTHZ (reason "entry_app"); ESIGN_E_INTERNAL
  * (reason "memory"): memory can't be locked.

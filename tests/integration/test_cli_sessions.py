@@ -88,6 +88,19 @@ class Sessions(unittest.TestCase):
         self.assertEqual([(ticket["state"], ticket["signer"]) for ticket in made],
                          [("cancelled", "jdoe")])
 
+    @req("A1", "11.200(a)(2)")
+    def test_approve__after_a_reset__signer_is_told_until_the_next_signing(self):
+        person = self.esignd.enrol("forgot")
+        reset = self.esignd.two_officers("credential.reset", {"user_id": "forgot"})
+        self.esignd.post("/v1/signers/forgot/set-password", {
+            "receipt": reset["receipt"], "secret": reset["secret"], "password": WRONG + " yet"})
+        for told in (True, False):
+            done = self.esignd.esign("approve", *self.tickets(2), "--as", person.user_id,
+                                     passwords=[WRONG + " yet"] * 2)
+            self.assertEqual(b"password reset" in done.stdout, told, done.stdout)
+            self.assertEqual(b"mkeller,psato" in done.stdout, told, done.stdout)
+            self.assertEqual(b"last signing" in done.stdout, not told, done.stdout)
+
     @req("11.200(a)(1)(i)", "design 5")
     def test_example__three_records__one_session_of_the_application(self):
         folder = tempfile.mkdtemp(prefix="esign-example-")
