@@ -11,7 +11,7 @@ import time
 import esigntest
 from esigntest import Person, Refused, children_of, evidence, req, wait_for
 from searched import (ADDRESSES, PIN_FILES, WRONG, Canary, Searched, copies, core_limit, framings,
-                      head, is_closed, send, signing, state_of, status_of)
+                      head, is_closed, load_tests, send, signing, state_of, status_of)
 
 
 class Requests(Searched):

@@ -15,9 +15,9 @@ import subprocess
 import time
 
 import esigntest
-from esigntest import req
+from esigntest import req, wait_for
 from searched import (PIN_FILES, WRONG, Canary, Searched, carelessness, copies, core_limit, head,
-                      is_closed, send, status_of)
+                      is_closed, load_tests, send, status_of)
 
 
 class Careless(Searched):
@@ -65,10 +65,10 @@ class Careless(Searched):
         with open(path, "wb") as file:
             file.write(b"x" * 100000 + self.canary.text.encode())
         self.addCleanup(os.unlink, path)
-        with subprocess.Popen(["sleep", "60"], env={"PASSWORD": self.canary.text}) as process:
-            self.addCleanup(process.kill)
-            self.assertTrue(copies.in_circumstances(process.pid, [self.canary]))
-            process.kill()
+        process = subprocess.Popen(["sleep", "60"], env={"PASSWORD": self.canary.text})
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_for(lambda: copies.in_circumstances(process.pid, [self.canary]), "it is found")
         found = copies.in_files(self.esignd.root, [self.canary], but=PIN_FILES)
         self.assertEqual({c.where for c in found}, {path})
 

@@ -15,7 +15,7 @@ import time
 
 import esigntest
 from esigntest import req, wait_for
-from searched import Canary, Searched, carelessness, copies, is_closed
+from searched import Canary, Searched, carelessness, copies, is_closed, load_tests
 
 STDOUT, STDERR = 1, 2
 BOUND_S = 30.0
