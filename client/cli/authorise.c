@@ -50,6 +50,10 @@ enum cli_exit authorise_ticket(struct cli *cli, const struct esign_result *ticke
     struct authorise_try try = {ticket, person, ret};
     int tries = AUTHORISE_TRIES;
 
+    enum cli_exit known = id_is_known ? CLI_DONE : person_ask_id(cli, person);
+    if (known != CLI_DONE)
+        return known;
+    person_tell_reset(cli, person);
     for (;;) {
         enum cli_exit exit = person_ask(cli, person);
         if (exit != CLI_DONE)

@@ -21,5 +21,9 @@ enum cli_exit person_ask_password(const struct cli *cli, struct person *person);
 /* All components; an identification code that is known already is kept. */
 enum cli_exit person_ask(const struct cli *cli, struct person *person);
 
+/* At a terminal: say on stderr that officers have reset the password since the last signing.  What
+ * can't be asked is not told.  Source: requirements 1.6 A1. */
+void person_tell_reset(const struct cli *cli, const struct person *person);
+
 /* For a call of the library; borrows from person. */
 struct esign_components person_components(const struct person *person);

@@ -54,6 +54,28 @@ static enum esign_rc signers_add_certificate(struct site *s, const json_t *signe
                : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
 }
 
+/* Whether the signer has not signed since the last reset: then the next signing must show it. */
+static enum esign_rc signers_add_unseen(struct site *s, const json_t *signer, json_t *view,
+                                        struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *newest = NULL;
+    json_t *credential = json_object_get(view, "credential");
+    const char *at = json_str(credential, "reset_at");
+    int64_t count = 0;
+
+    if (!at)
+        return ESIGN_OK;
+    enum esign_rc rc = store_tally(site_store(s), "signature", "user_id",
+                                   json_str(signer, "user_id"), &count, &newest, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    const char *signed_at = json_str(newest, "envelope.time.utc");
+    bool unseen = !signed_at || strcmp(signed_at, at) <= 0; /* both in UTC */
+    return json_object_set_new(credential, "reset_unseen", json_boolean(unseen)) == 0
+               ? ESIGN_OK
+               : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
+}
+
 HANDLER(handle_signer_get)
 {
     struct site *s = handler_site(request);
@@ -66,6 +88,8 @@ HANDLER(handle_signer_get)
     if (!view)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
     rc = signers_add_certificate(s, signer, view, f);
+    if (rc == ESIGN_OK)
+        rc = signers_add_unseen(s, signer, view, f);
     return rc == ESIGN_OK ? handler_reply(reply, 200, TAKE(view), f) : rc;
 }
 

@@ -257,6 +257,47 @@ class Reset(Case):
         self.sign(Person("typist", "", "", NEW))
 
 
+    @req("A1", "3.4")
+    def test_reset__next_signing__shown_until_it_is_done(self):
+        person = self.esignd.enrol("reader")
+        self.sign(person)
+        self.set("reader", self.reset("reader"))
+        person.password = NEW
+        shown = self.esignd.get("/v1/signers/reader")["credential"]
+        self.assertTrue(shown["reset_unseen"])
+        ticket = self.esignd.ticket(RECORD, "batch", "R-1", "1")["ticket"]
+        text = "The password of reader was reset on %s by mkeller and psato." % shown["reset_at"]
+        for told in (text, None):
+            if told is None:
+                ticket = self.esignd.ticket(RECORD, "batch", "R-2", "1")["ticket"]
+            done = self.esignd.esign("approve", ticket, "--as", "reader", passwords=[NEW])
+            self.assertEqual(text in done.stderr.decode(), told is not None, done.stderr)
+        self.assertFalse(self.esignd.get("/v1/signers/reader")["credential"]["reset_unseen"])
+
+    @req("3.4", "3.3", "A1")
+    def test_reset__open_session__ended(self):
+        person = self.esignd.enrol("sitting")
+        connection = self.esignd.connection(self.esignd.terminal)
+        self.addCleanup(connection.close)
+        status, session = connection.send_json("POST", "/v1/sessions",
+                                               {"components": person.components})
+        self.assertEqual(status, 201, session)
+
+        def sign(number, components):
+            ticket = self.esignd.ticket(RECORD, "batch", "S-%d" % number, "1")
+            return connection.send_json("POST", "/v1/tickets/%s/authorise" % ticket["ticket"], {
+                "components": components, "nonce": ticket["nonce"],
+                "presented_hash": ticket["record"]["hash"], "session": session["session"]})
+
+        self.assertEqual(sign(1, person.components)[0], 200)
+        self.assertEqual(sign(2, {"password": person.password})[0], 200)
+        self.reset("sitting")
+        for components in ({"password": person.password}, person.components):
+            status, problem = sign(3, components)
+            self.assertGreaterEqual(status, 400)
+            self.assertIn(problem["code"], ("E_SESSION", "E_COMPONENTS_REQUIRED", "E_CRED_STATE"))
+
+
 class Officers(Case):
     @classmethod
     def setUpClass(cls):
