@@ -19,6 +19,6 @@ enum esign_rc cms_put_issuer_serial(struct buf *out, struct bytes cert, bool as_
  * its key.  ESIGN_E_INTERNAL.  Source: RFC 5280 section 4.1.2.5. */
 enum esign_rc cms_certificate_end(struct bytes cert, int64_t *ret_ms, struct fault *f) MUST_CHECK;
 
-/* cms_check_value() with the key of a certificate that is parsed already. */
+/* cms_keys_check() with the key of a certificate that is parsed already. */
 enum esign_rc cms_check_value_with(X509 *cert, struct bytes digest, struct bytes value, bool *ret,
                                    struct fault *f) MUST_CHECK;

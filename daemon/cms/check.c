@@ -36,8 +36,8 @@ static EVP_PKEY_CTX *new_verifier(EVP_PKEY *key, const EVP_MD *md)
     return TAKE(ctx);
 }
 
-static enum esign_rc check_with_key(EVP_PKEY *key, struct bytes digest, struct bytes value,
-                                    bool *ret, struct fault *f)
+enum esign_rc cms_check_with_key(EVP_PKEY *key, struct bytes digest, struct bytes value, bool *ret,
+                                 struct fault *f)
 {
     if (digest.len != SHA256_LEN && digest.len != SHA384_LEN)
         return fault_set(f, ESIGN_E_UNSUPPORTED, "a digest of %zu bytes", digest.len);
@@ -55,15 +55,5 @@ static enum esign_rc check_with_key(EVP_PKEY *key, struct bytes digest, struct b
 enum esign_rc cms_check_value_with(X509 *cert, struct bytes digest, struct bytes value, bool *ret,
                                    struct fault *f)
 {
-    return check_with_key(X509_get0_pubkey(cert), digest, value, ret, f);
-}
-
-enum esign_rc cms_check_value(struct bytes cert, struct bytes digest, struct bytes value, bool *ret,
-                              struct fault *f)
-{
-    CLEANUP(EVP_PKEY_free_p) EVP_PKEY *key = NULL;
-    enum esign_rc rc = cms_read_key(cert, &key, f);
-    if (rc)
-        return rc;
-    return check_with_key(key, digest, value, ret, f);
+    return cms_check_with_key(X509_get0_pubkey(cert), digest, value, ret, f);
 }

@@ -39,12 +39,6 @@ enum esign_rc cms_signed_attributes(const struct cms_attributes *a, struct buf *
 enum esign_rc cms_dtbs_digest(struct bytes signed_attributes, enum token_algorithm algorithm,
                               struct buf *ret, struct fault *f) MUST_CHECK;
 
-/* Whether value is the signature of digest (SHA-256 or SHA-384 by its length) under the public key
- * of cert (DER, ours).  A value that is no signature at all makes *ret false.
- * ESIGN_E_INTERNAL: cert is no certificate; ESIGN_E_UNSUPPORTED: other length of digest. */
-enum esign_rc cms_check_value(struct bytes cert, struct bytes digest, struct bytes value, bool *ret,
-                              struct fault *f) MUST_CHECK;
-
 /* ContentInfo with SignedData: version 1, detached, one SignerInfo by issuer and serial, the
  * signer's certificate and the chain (at most CMS_CHAIN_MAX) as DER SET OF, no CRLs, no unsigned
  * attributes.  signed_attributes: as made above.  value: of the two ECDSA values (r, s) and (r,

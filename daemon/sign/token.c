@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "cms/keys.h"
 #include "sign/job.h"
 
 /* A worker died in the call: whether it signed is unknown, so the second try is an entry of its
@@ -41,8 +42,8 @@ enum esign_rc sign_step_token(struct sign_job *j, struct fault *f)
             rc = token_try(j, f);
     }
     if (rc == ESIGN_OK)
-        rc = cms_check_value(buf_bytes(&j->certificate), buf_bytes(&j->digest),
-                             buf_bytes(&j->value), &right, f);
+        rc = cms_keys_check(site_public_keys(j->site), buf_bytes(&j->certificate),
+                            buf_bytes(&j->digest), buf_bytes(&j->value), &right, f);
     if (rc != ESIGN_OK)
         return rc;
     if (!right) {

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "base/log.h"
+#include "cms/keys.h"
 static const char *const site_role_options[] = {"roles.signer", "roles.ca", "roles.log"};
 
 static size_t site_token_index(const struct site *s, enum site_role role)
@@ -65,6 +66,8 @@ static enum esign_rc site_open_parts(struct site *s, struct fault *f)
     if (rc == ESIGN_OK)
         rc = site_open_tokens(s, f);
     if (rc == ESIGN_OK)
+        rc = cms_keys_open(&s->public_keys, f);
+    if (rc == ESIGN_OK)
         rc = site_sessions_open(s, f);
     return rc == ESIGN_OK ? site_find_ready(s, f) : rc;
 }
@@ -101,6 +104,7 @@ void site_close(struct site *s)
     audit_close(s->audit);
     store_close(s->store);
     authn_sessions_free(s->sessions);
+    cms_keys_close(s->public_keys);
     (void)pthread_mutex_destroy(&s->expiry.mutex); /* nobody holds it */
     (void)pthread_mutex_destroy(&s->loaded.mutex); /* as above */
     turns_done(&s->turns);
@@ -135,6 +139,11 @@ struct audit *site_audit(const struct site *s)
 struct hash *site_hash(const struct site *s)
 {
     return s->hash;
+}
+
+struct cms_keys *site_public_keys(const struct site *s)
+{
+    return s->public_keys;
 }
 
 struct document *site_document(const struct site *s)

@@ -12,6 +12,7 @@
 #include "pkcs11/token.h"
 
 struct site;
+struct cms_keys;
 
 enum site_role { SITE_SIGNER, SITE_CA, SITE_LOG };
 
@@ -29,6 +30,7 @@ struct store *site_store(const struct site *s);
 struct audit *site_audit(const struct site *s);
 struct hash *site_hash(const struct site *s);
 struct document *site_document(const struct site *s);
+struct cms_keys *site_public_keys(const struct site *s); /* of our certificates */
 struct token *site_token(const struct site *s, enum site_role role);
 struct token *site_token_at(const struct site *s,
                             size_t index); /* in the order of the configuration */

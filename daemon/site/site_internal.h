@@ -21,6 +21,7 @@ struct site {
     struct token *tokens[CONFIG_TOKENS_MAX];
     size_t token_count;
     struct authn_sessions *sessions;
+    struct cms_keys *public_keys;
     atomic_bool ready;
     struct counters counters;
     struct expiry expiry;
