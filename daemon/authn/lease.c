@@ -63,7 +63,7 @@ enum esign_rc authn_session_take(struct authn_sessions *s, const char *handle,
     bool late = false;
     enum session_end end = SESSION_END_CLOSED;
 
-    session_hash(handle, hash);
+    authn_session_hash(handle, hash);
     (void)pthread_mutex_lock(&s->lock);
     struct session *session = session_wait(s, hash, deadline_at_ms, &late);
     if (session)

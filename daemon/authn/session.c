@@ -207,7 +207,7 @@ size_t authn_sessions_count(struct authn_sessions *s)
     return count;
 }
 
-void session_hash(const char *handle, char ret[SESSION_HANDLE_LEN + 1])
+void authn_session_hash(const char *handle, char ret[SESSION_HANDLE_LEN + 1])
 {
     uint8_t hash[SHA256_LEN];
 
@@ -229,7 +229,7 @@ static struct session *session_new(const struct session_opening *o, const char *
 
     if (!session)
         return NULL;
-    session_hash(handle, session->hash);
+    authn_session_hash(handle, session->hash);
     if (!session_put_name(session->signer_id, o->signer_id) ||
         !session_put_name(session->user_id, o->user_id) ||
         !session_put_name(session->application, o->place.application) ||

@@ -88,6 +88,9 @@ void authn_sessions_moved(struct authn_sessions *s, const char *signer_id, enum 
 /* How many are open. */
 size_t authn_sessions_count(struct authn_sessions *s);
 
+/* The name of a session in entries and envelopes, from its handle. */
+void authn_session_hash(const char *handle, char ret[SESSION_HANDLE_LEN + 1]);
+
 /* Open a session for a person whose components were just proved; another one of the same place
  * ends, if it is a place of one person: a terminal, or one that the application named.
  * ret_handle: given to the peer and kept by nobody else; ret_hash: its name in entries.

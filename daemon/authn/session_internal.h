@@ -33,9 +33,6 @@ struct authn_sessions {
 
 bool session_is_at(const struct session *session, const struct session_place *place);
 
-/* The name under which a handle is kept. */
-void session_hash(const char *handle, char ret[SESSION_HANDLE_LEN + 1]);
-
 /* Why the session is over: what ended it first, or SESSION_END_NONE.  The lock is held. */
 enum session_end session_over(const struct session *session, int64_t now_ms);
 

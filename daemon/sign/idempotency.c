@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "authn/components.h"
+#include "authn/session.h"
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "site/site.h"
@@ -52,21 +53,21 @@ static enum esign_rc key_fingerprint(const struct sign_key_claim *c, char ret[2 
     return ESIGN_OK;
 }
 
-/* The answer to somebody who names himself as signer must not be another person's signature. */
-static enum esign_rc key_check_signer(const struct sign_key_claim *c, const json_t *made,
-                                      struct fault *f)
+/* Whether the signature is that of the person who asks: who is named, or whose session is given. */
+static bool key_is_signer(const struct sign_key_claim *c, const json_t *made)
 {
-    const char *signer = json_str(made, "user_id");
-    char asked[65], signed_by[65];
+    const char *session = json_str(c->body, "session"), *signer = json_str(made, "user_id");
+    char asked[65], signed_by[65], hash[SESSION_HANDLE_LEN + 1];
 
-    if (!signer || !c->user_id || !*c->user_id)
-        return ESIGN_OK;
-    authn_user_key(c->user_id, asked);
-    authn_user_key(signer, signed_by);
-    if (strcmp(asked, signed_by) != 0)
-        return fault_reason(f, ESIGN_E_CONFLICT, "idempotency_key",
-                            "another person has signed under this Idempotency-Key");
-    return ESIGN_OK;
+    if (c->user_id && *c->user_id) {
+        authn_user_key(c->user_id, asked);
+        authn_user_key(signer, signed_by);
+        return strcmp(asked, signed_by) == 0;
+    }
+    if (!session)
+        return true;
+    authn_session_hash(session, hash);
+    return strcmp(hash, json_str(made, "envelope.session")) == 0;
 }
 
 /* What a row in force stands for. */
@@ -86,11 +87,13 @@ static enum esign_rc key_find_made(struct store *store, const struct sign_key_cl
         (void)snprintf(key->void_id, sizeof(key->void_id), "%s", id);
         return ESIGN_OK;
     }
-    if (rc == ESIGN_OK)
-        rc = key_check_signer(c, made, f);
     if (rc != ESIGN_OK)
         return rc;
-    *ret = (struct sign_key_found){TAKE(made), seq, strcmp(kind, "ticket") == 0};
+    bool is_ticket = strcmp(kind, "ticket") == 0;
+    if (!is_ticket && !key_is_signer(c, made))
+        return fault_reason(f, ESIGN_E_CONFLICT, "idempotency_key",
+                            "another person has signed under this Idempotency-Key");
+    *ret = (struct sign_key_found){TAKE(made), seq, is_ticket};
     return ESIGN_OK;
 }
 

@@ -20,8 +20,8 @@ struct sign_key_claim {
     const char *application, *terminal; /* whose key it is: one of them, the other is NULL */
     int64_t uid;                        /* of the peer; part of whose key it is at a terminal */
     const char *method, *path;
-    const json_t *body;  /* without components; a member "session" does not count */
-    const char *user_id; /* who is said to sign; NULL or "": nobody is named */
+    const json_t *body;  /* without components; a member "session" is not what is asked for */
+    const char *user_id; /* who is said to sign; NULL or "": nobody is named, but in "session" */
     int64_t deadline_at_ms;
 };
 

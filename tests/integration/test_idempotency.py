@@ -34,10 +34,11 @@ class Repeated(unittest.TestCase):
                                 caller=caller or self.esignd.application,
                                 headers={"Idempotency-Key": key})
 
-    def authorise(self, key, ticket, components=None):
+    def authorise(self, key, ticket, components=None, **members):
         return self.esignd.post("/v1/tickets/%s/authorise" % ticket["ticket"], {
             "components": components or self.signer.components, "nonce": ticket["nonce"],
-            "presented_hash": ticket["record"]["hash"]}, headers={"Idempotency-Key": key})
+            "presented_hash": ticket["record"]["hash"], **members},
+            headers={"Idempotency-Key": key})
 
     def make_ticket(self, key, record_id, **members):
         return self.esignd.post("/v1/tickets", {
@@ -234,6 +235,37 @@ class Repeated(unittest.TestCase):
         self.assertIsInstance(first.result, dict, first.result)
         self.assertEqual(second.result, first.result)
         self.assertEqual(self.actions(size, "signature.intent"), ["signature.intent"])
+
+    # in a session
+
+    @req("design 3", "requirements 3.4")
+    def test_in_a_session__ordinal_used_once_and_answered_after_its_end(self):
+        session = self.esignd.open_session(self.signer)
+        tickets = [self.make_ticket("series-t%d" % n, "ID-3%d" % n) for n in range(3)]
+        password = {"password": self.signer.password}
+
+        def sign(key, ticket, components, handle=session):
+            return self.authorise(key, ticket, components, session=handle)
+
+        sign("series-0", tickets[0], self.signer.components)
+        second = sign("series-1", tickets[1], password)
+        size = self.size()
+        self.assertEqual(sign("series-1", tickets[1], password), second)
+        self.assertEqual(sign("series-1", tickets[1], self.signer.components), second)
+        self.assertEqual(self.actions(size), [])
+        third = sign("series-2", tickets[2], password)
+        self.assertEqual([self.ceremony(s) for s in (second, third)],
+                         [("subsequent", 2), ("subsequent", 3)])
+        other = self.esignd.open_session(self.other)  # ends the first: the place is the same
+        self.assertEqual(sign("series-2", tickets[2], password), third)
+        self.refused("E_CONFLICT", "idempotency_key", sign, "series-2", tickets[2],
+                     {"password": self.other.password}, other)
+        self.esignd.kill("esignd")
+        self.assertEqual(sign("series-2", tickets[2], password), third)
+
+    def ceremony(self, signature):
+        envelope = self.esignd.validate(signature, RECORD)["facts"]["envelope"]
+        return envelope["mode"], envelope["ordinal"]
 
     # what was lost
 

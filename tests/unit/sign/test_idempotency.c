@@ -1,5 +1,6 @@
 #include "store_fixture.h"
 
+#include "authn/session.h"
 #include "sign/idempotency.h"
 #include "site/site.h"
 
@@ -35,9 +36,13 @@ static const char *look(struct fixture *x, struct turns *turns, const struct sig
 /* Write what is begun under a key: an intent, and (made) the signature. */
 static enum esign_rc begin(struct fixture *x, struct sign_key *key, const char *id, bool made)
 {
+    char session[SESSION_HANDLE_LEN + 1];
+
+    authn_session_hash("S-2", session);
     CLEANUP(json_decref_p) json_t *entry = fixture_entry("signature/x");
     CLEANUP(json_decref_p)
-    json_t *row = json_pack("{s:s, s:s}", "signature", id, "user_id", "JDoe");
+    json_t *row = json_pack("{s:s, s:s, s:{s:s}}", "signature", id, "user_id", "JDoe", "envelope",
+                            "session", session);
     struct store_change change = {.entry = entry};
 
     site_put(&change, made ? "signature" : "intent", id, row);
@@ -68,6 +73,7 @@ static void test_sign_key_take__claims__first_answer_conflict_or_new(void **stat
     CLEANUP(json_decref_p)
     json_t *same = json_pack("{s:s, s:{s:s, s:s}, s:s}", "session", "S-2", "record", "version", "1",
                              "id", "B-1", "meaning", "approved");
+    CLEANUP(json_decref_p) json_t *elsewhere = json_deep_copy(same);
     CLEANUP(json_decref_p) json_t *other = json_pack("{s:s}", "meaning", "approved");
     struct sign_key_claim claim = claim_of(body);
     const struct {
@@ -77,6 +83,9 @@ static void test_sign_key_take__claims__first_answer_conflict_or_new(void **stat
         {"repeated", "G-1", claim},
         {"other order and session", "G-1", {.body = same}},
         {"nobody named", "G-1", {.user_id = ""}},
+        {"nobody named, its session", "G-1", {.user_id = "", .body = same}},
+        {"nobody named, another session", "E_CONFLICT", {.user_id = "", .body = elsewhere}},
+        {"named, another session", "G-1", {.body = elsewhere}},
         {"named in capitals", "G-1", {.user_id = "JDOE"}},
         {"other person", "E_CONFLICT", {.user_id = "rroe"}},
         {"other body", "E_CONFLICT", {.body = other}},
@@ -90,6 +99,7 @@ static void test_sign_key_take__claims__first_answer_conflict_or_new(void **stat
     struct turns turns;
     char got[65];
 
+    assert_int_equal(json_object_set_new(elsewhere, "session", json_string("S-3")), 0);
     turns_init(&turns);
     request(x, &turns, &claim, "G-1", true);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
