@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "sign/job.h"
+#include "site/turns.h"
 
 enum { AUTHENTICATE_ENTER_MS = 10000 };
 
@@ -133,8 +134,12 @@ static enum esign_rc authenticate_all(struct sign_job *j, struct fault *f)
 static enum esign_rc authenticate_quickly(struct sign_job *j, struct fault *f)
 {
     const struct authn_claim claim = authenticate_claim(j, j->lease.user_id);
+    CLEANUP(turn_end) struct turn turn = {0}; /* of many sessions of one signer, one guesses */
     enum esign_rc rc =
-        authn_person_of(site_store(j->site), &claim, j->lease.signer_id, &j->person, f);
+        turn_take(site_turns(j->site), j->lease.signer_id, claim.deadline_at_ms, &turn, f);
+
+    if (rc == ESIGN_OK)
+        rc = authn_person_of(site_store(j->site), &claim, j->lease.signer_id, &j->person, f);
 
     if (rc == ESIGN_E_SIGNER_STATE || rc == ESIGN_E_CRED_STATE) {
         bool locked = strcmp(f->reason, "locked") == 0; /* told to all; other states are not */

@@ -73,7 +73,8 @@ struct counters;
 struct expiry;
 struct loaded_slot;
 struct turns;
-struct turns *site_turns(struct site *s);                   /* of requests that may be repeated */
+struct turns *
+site_turns(struct site *s); /* of requests that may be repeated, and of signers in sessions */
 const struct counters *site_counters(const struct site *s); /* what the trail was told */
 struct expiry *site_expiry(struct site *s);                 /* for expiry.c */
 struct loaded_slot *site_loaded(struct site *s);            /* for loaded.c */

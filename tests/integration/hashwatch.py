@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import shutil
 import struct
 import tempfile
 
@@ -12,14 +13,16 @@ class HashWatch:
     """environment: for an Instance, before it starts."""
 
     def __init__(self):
-        self.file = tempfile.NamedTemporaryFile(prefix="esign-watch-")
-        self.file.write(bytes(16))
-        self.file.flush()
-        os.chmod(self.file.name, 0o666)  # esignd is another user
-        self.memory = mmap.mmap(self.file.fileno(), 16)
-        self.environment = {
-            "LD_PRELOAD": os.path.join(esigntest.BUILD, "fault", "hash_watch.so"),
-            "ESIGN_HASH_WATCH": self.file.name}
+        self.folder = tempfile.mkdtemp(prefix="esign-watch-")
+        os.chmod(self.folder, 0o755)  # esignd is another user, who need not reach the build
+        shim = shutil.copy(os.path.join(esigntest.BUILD, "fault", "hash_watch.so"), self.folder)
+        path = os.path.join(self.folder, "watch")
+        with open(path, "w+b") as file:
+            file.write(bytes(16))
+            file.flush()
+            os.chmod(path, 0o666)
+            self.memory = mmap.mmap(file.fileno(), 16)
+        self.environment = {"LD_PRELOAD": shim, "ESIGN_HASH_WATCH": path}
 
     def checked(self):
         return struct.unpack_from("=q", self.memory, 0)[0]
@@ -30,4 +33,4 @@ class HashWatch:
 
     def close(self):
         self.memory.close()
-        self.file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)

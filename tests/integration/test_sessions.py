@@ -23,9 +23,10 @@ class Case(unittest.TestCase):
         Case.count += 1
         return self.esignd.ticket(RECORD, "batch", "S-%d" % Case.count, "1", **members)
 
-    def sign(self, session, components, ticket=None, caller=None):
+    def sign(self, session, components, ticket=None, caller=None, where=None):
         ticket = ticket or self.ticket()
-        body = {"nonce": ticket["nonce"], "presented_hash": ticket["record"]["hash"]}
+        body = {"nonce": ticket["nonce"], "presented_hash": ticket["record"]["hash"],
+                **(where or {})}
         if session is not None:
             body["session"] = session
         if components is not None:
@@ -146,6 +147,34 @@ class Sessions(Case):
         lock = [e for e in self.esignd.entries() if e["action"] == "signer.lock"][-1]
         self.assertEqual(lock["alert"], "lockout")
         self.assertEqual(self.last_end()["new"]["end"], "signer")
+
+    @req("S8", "11.300(d)")
+    def test_many_sessions__parallel_guesses__no_more_than_five_count(self):
+        person = self.esignd.enrol("spread", password="a password to be guessed at")
+        caller = self.esignd.application
+        handles = {}
+        for number in range(6 if ROOT else 1):
+            where = self.declared("WS-%d" % number)
+            handle = self.esignd.open_session(person, caller, **where)
+            self.sign(handle, person.components, caller=caller, where=where)
+            handles[handle] = where
+        size = self.esignd.get("/v1/status")["audit"]["size"]
+
+        def guess(handle):
+            try:
+                self.sign(handle, {"password": WRONG}, caller=caller, where=handles[handle])
+            except Refused:
+                pass
+
+        threads = [threading.Thread(target=guess, args=(h,)) for h in list(handles) * 3]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        actions = [e["action"] for e in self.esignd.entries(after=size - 1)]
+        counted = actions.count("attempt.failed") + actions.count("signer.lock")
+        self.assertEqual(counted, 5 if ROOT else 3)
+        self.assertEqual(actions.count("signer.lock"), 1 if ROOT else 0)
 
     @req("S8", "3.4")
     def test_locked_elsewhere__session_ended(self):

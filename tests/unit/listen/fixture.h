@@ -56,7 +56,7 @@ static enum esign_rc fixture_echo(struct api_request *request, struct api_reply 
     (void)f;
     atomic_fetch_add(&fx->handled, 1);
     reply->json =
-        json_pack("{s:s, s:s, s:s?, s:s?, s:s*}", "path", request->path, "peer", request->peer.id,
+        json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "path", request->path, "peer", request->peer.id,
                   "id", request->id, "text", json_str(request->body, "text"), "key", request->key);
     return ESIGN_OK;
 }
