@@ -159,8 +159,7 @@ static void test_listen__replies__headers_and_problem(void **state)
 
     assert_non_null(strstr(reply.head, "\r\nContent-Type: application/json\r\n"));
     assert_non_null(strstr(reply.head, "\r\nCache-Control: no-store\r\n"));
-    assert_string_equal(reply.body,
-                        "{\"path\":\"/v1/status\",\"peer\":\"toy\"}");
+    assert_string_equal(reply.body, "{\"path\":\"/v1/status\",\"peer\":\"toy\"}");
     client_reply_done(&reply);
     reply = client_ask(fx, "PUT /v1/echo HTTP/1.1\r\n" HOST "\r\n",
                        strlen("PUT /v1/echo HTTP/1.1\r\n" HOST "\r\n"));
