@@ -202,30 +202,68 @@ static void test_store_get__changed_by_its_caller__next_caller_sees_nothing(void
     }
 }
 
+enum { LONG = STORE_CACHE_ROW_MAX + 1, CHANGES = 2 * STORE_CACHE_MAX / LONG / STORE_ROWS_MAX + 2 };
+
+/* The value of a row: every sixteenth is too long to be kept. */
+static void fill_value(char value[LONG + 1], int change, int row)
+{
+    memset(value, 'a' + (change + row) % 26, LONG);
+    value[(change + row) % 16 ? LONG / 2 : LONG] = '\0';
+}
+
+/* As many rows as a change can have, each with an id of its own. */
+static void commit_many(struct fixture *x, int number, char value[LONG + 1])
+{
+    char ids[STORE_ROWS_MAX][16];
+    CLEANUP(json_decref_p) json_t *entry = fixture_entry("items");
+    CLEANUP(json_decref_p) json_t *bodies = json_array();
+    struct store_change change = {.entry = entry, .row_count = STORE_ROWS_MAX};
+    for (int i = 0; i < STORE_ROWS_MAX; i++) {
+        (void)snprintf(ids[i], sizeof ids[i], "%d.%d", number, i); /* fits */
+        fill_value(value, number, i);
+        json_array_append_new(bodies, json_pack("{s:s}", "value", value));
+        change.rows[i] = (struct store_row){"item", ids[i], json_array_get(bodies, (size_t)i)};
+    }
+    assert_int_equal(store_commit(x->store, &change, INT64_MAX, NULL, &x->fault), ESIGN_OK);
+}
+
 /* More rows than are kept, and rows that are too long to be kept, are right all the same. */
 static void test_store_get__more_than_is_kept__right(void **state)
 {
     REQ("design 7");
     struct fixture *x = *state;
-    enum { LONG = STORE_CACHE_ROW_MAX + 1, MANY = 8 };
     char *value = malloc(LONG + 1);
     assert_non_null(value);
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < MANY; i++) {
-            CLEANUP(json_decref_p) json_t *body = NULL;
-            char id[16];
-            int64_t seq = -1;
-            (void)snprintf(id, sizeof id, "%d", i); /* fits */
-            memset(value, 'a' + i, LONG);
-            value[i % 2 ? LONG : LONG / 2] = '\0';
-            if (pass == 0)
-                assert_int_equal(fixture_commit(x, "item", id, value, -1, NULL), ESIGN_OK);
-            assert_int_equal(store_get(x->store, "item", id, &body, &seq, &x->fault), ESIGN_OK);
-            assert_int_equal(seq, i);
-            assert_string_equal(json_str(body, "value"), value);
-        }
+    for (int i = 0; i < CHANGES; i++)
+        commit_many(x, i, value);
+    for (int i = 0; i < 2 * CHANGES * STORE_ROWS_MAX; i++) {
+        CLEANUP(json_decref_p) json_t *body = NULL;
+        char id[16];
+        int64_t seq = -1;
+        int number = i / STORE_ROWS_MAX % CHANGES;
+        (void)snprintf(id, sizeof id, "%d.%d", number, i % STORE_ROWS_MAX); /* fits */
+        assert_int_equal(store_get(x->store, "item", id, &body, &seq, &x->fault), ESIGN_OK);
+        assert_int_equal(seq, number);
+        fill_value(value, number, i % STORE_ROWS_MAX);
+        assert_string_equal(json_str(body, "value"), value);
     }
     free(value);
+}
+
+/* What a slow reader kept after the writer had gone on is not given. */
+static void test_store_cache_get__kept_too_late__not_given(void **state)
+{
+    REQ("design 7");
+    (void)state;
+    struct store_cache *c = NULL;
+    CLEANUP(json_decref_p) json_t *body = json_pack("{s:s}", "value", "old");
+    assert_int_equal(store_cache_open(&c, NULL), ESIGN_OK);
+    store_cache_put(c, "item", "a", 1, body);
+    assert_null(store_cache_get(c, "item", "a", 2));
+    assert_null(store_cache_get(c, "item", "b", 1));
+    CLEANUP(json_decref_p) json_t *kept = store_cache_get(c, "item", "a", 1);
+    assert_string_equal(json_str(kept, "value"), "old");
+    store_cache_close(c);
 }
 
 static void test_store_get__written_after_it_was_read__newest(void **state)
@@ -609,6 +647,7 @@ int main(void)
         CASE(test_store_get__written_after_it_was_read__newest),
         CASE(test_store_get__changed_by_its_caller__next_caller_sees_nothing),
         CASE(test_store_get__more_than_is_kept__right),
+        CASE(test_store_cache_get__kept_too_late__not_given),
         CASE(test_store_get__entry_edited__trail_is_tampered),
         CASE(test_store_get__row_put_back__tampered),
         CASE(test_store_get__row_deleted__tampered),
