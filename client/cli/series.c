@@ -1,5 +1,7 @@
 #include "cli/series.h"
 
+#include <string.h>
+
 #include "cli/authorise.h"
 #include "cli/present.h"
 #include "cli/repeat.h"
@@ -85,7 +87,7 @@ static enum esign_rc series_call(struct cli *cli, const char *key, void *ctx)
         .idempotency_key = key,
     };
 
-    if (signing->series->started)
+    if (signing->series->started && !signing->series->whole)
         authorisation.components.user_id = NULL;
     return esign_ticket_authorise(cli->daemon, &authorisation, signing->ret, cli->error);
 }
@@ -104,22 +106,25 @@ static enum esign_rc series_try(struct series *series, const struct esign_result
     return rc;
 }
 
-/* The session is over: what was entered counts for nothing any more. */
+/* The session is over, or the policy wants more: what was entered counts for nothing any more. */
 static void series_start_again(struct series *series)
 {
     (void)fputs("esign: ", stderr);
     show_text(stderr, esign_error_detail(series->cli->error), false);
     (void)fputs("; enter all components again.\n", stderr);
-    series_close(series);
+    if (strcmp(esign_error_reason(series->cli->error), "policy") == 0 && !series->whole)
+        series->whole = true; /* the session goes on */
+    else
+        series_close(series);
 }
 
 /* All components, or the password alone.  A session without a signing is not kept for the next
  * question: it may be answered by somebody else. */
 static enum cli_exit series_ask(struct series *series)
 {
-    if (series->started)
+    if (series->started && !series->whole)
         return person_ask_password(series->cli, &series->person);
-    if (series->session)
+    if (series->session && !series->started)
         series_close(series);
     person_done(&series->person);
     return person_ask(series->cli, &series->person);

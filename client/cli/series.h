@@ -9,6 +9,7 @@ struct series {
     struct person person;          /* of the last question */
     struct esign_session *session; /* NULL: none is open */
     bool started;                  /* it has had its first signing */
+    bool whole;                    /* the policy wants all components at each signing */
 };
 
 /* Sign a ticket that was shown: with all components where a session has to be opened or has had no

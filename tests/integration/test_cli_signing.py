@@ -489,6 +489,26 @@ class Series(Typed):
                          [{"password": PASSWORD}, whole])
         self.assertEqual(len(self.closed()), 2)
 
+    @req("S6", "requirements 3.4")
+    def test_approve__policy_wants_all_components__asked_for_each_in_one_session(self):
+        for ticket in ("T-2", "T-3"):
+            path = "/v1/tickets/%s/authorise" % ticket
+
+            def answer(path=path):
+                if "user_id" in self.bodies(path)[-1]["components"]:
+                    return 200, signature_reply()
+                return problem("E_COMPONENTS_REQUIRED", 401, reason="policy", detail="more")
+
+            self.server.replies["POST " + path] = answer
+        self.spawn("approve", *self.TICKETS)
+        whole = ((b"User id: ", "jdoe"), (b"Password of jdoe: ", PASSWORD))
+        self.type(*whole, (b"Password of jdoe: ", PASSWORD))
+        self.read_until(b"more; enter all components again.")
+        self.type(*whole, *whole)
+        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 0, self.screen)
+        self.assertEqual((len(self.bodies("/v1/sessions")), len(self.closed())), (1, 1))
+        self.assertEqual(len(self.authorised("T-3")), 1)
+
     @req("requirements 3.4")
     def test_approve__interrupted__session_closed_and_ended_by_the_signal(self):
         for number in (signal.SIGINT, signal.SIGTERM):
