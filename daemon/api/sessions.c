@@ -1,4 +1,6 @@
 /* /v1/sessions: the continuous period in which further signings need the private component only. */
+#include <stdio.h>
+
 #include "api/handlers.h"
 #include "base/cleanup.h"
 
@@ -7,6 +9,7 @@ HANDLER(handle_session_open)
     CLEANUP(authn_person_done) struct authn_person person = {0};
     struct session_place place;
     json_t *session = NULL;
+    char object[API_ID_MAX + 16];
     enum esign_rc rc = handler_entry(request, f);
 
     if (rc == ESIGN_OK)
@@ -20,7 +23,8 @@ HANDLER(handle_session_open)
                                          .place = place,
                                          .deadline_at_ms = request->deadline_at_ms};
     rc = sign_session_open(handler_site(request), &opening, &session, f);
-    rc = handler_settle(request, &person, "session.refused", "session", rc, f);
+    (void)snprintf(object, sizeof(object), "signer/%s", person.signer_id);
+    rc = handler_settle(request, &person, "session.refused", object, rc, f);
     return rc == ESIGN_OK ? handler_reply(reply, 201, session, f) : rc;
 }
 

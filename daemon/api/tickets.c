@@ -1,4 +1,5 @@
 /* /v1/tickets and POST /v1/signatures: signing requests and their authorisation. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/handlers.h"
@@ -132,6 +133,7 @@ HANDLER(handle_ticket_decline)
 {
     CLEANUP(authn_person_done) struct authn_person person = {0};
     struct site *s = handler_site(request);
+    char object[API_ID_MAX + 16];
     enum esign_rc rc = handler_entry(request, f);
 
     if (rc == ESIGN_OK)
@@ -145,7 +147,8 @@ HANDLER(handle_ticket_decline)
                                  request->peer.uid,
                                  &person};
     rc = sign_ticket_end(s, request->id, &end, request->deadline_at_ms, f);
-    rc = handler_settle(request, &person, "ticket.refused", "ticket", rc, f);
+    (void)snprintf(object, sizeof(object), "ticket/%s", request->id);
+    rc = handler_settle(request, &person, "ticket.refused", object, rc, f);
     return rc == ESIGN_OK ? handle_ticket_get(request, reply, f) : rc;
 }
 

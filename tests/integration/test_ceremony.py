@@ -169,6 +169,15 @@ class Ceremony(unittest.TestCase):
         self.refused("E_SIGNER_STATE", self.esignd.ticket, RECORD, "batch", "B-34", "1",
                      signer="gone", reason="revoked")
 
+    @req("3.6", "11.10(e)")
+    def test_ticket__declined_by_another_signer__refused_and_entered(self):
+        ticket = self.esignd.ticket(RECORD, "batch", "B-35", "1", signer="rrsa")
+        self.refused("E_AUTHZ", self.esignd.post, "/v1/tickets/%s/decline" % ticket["ticket"], {
+            "components": self.signer.components, "reason": "not mine"})
+        entry = [e for e in self.esignd.entries() if e["action"] == "ticket.refused"][-1]
+        self.assertEqual((entry["object"], entry["result"], entry["actor"]["user_id"]),
+                         ("ticket/" + ticket["ticket"], "E_AUTHZ", "jdoe"))
+
     @req("3.6", "5.32")
     def test_ticket__declined__kept_with_person_and_reason(self):
         ticket = self.esignd.ticket(RECORD, "batch", "B-33", "1")
