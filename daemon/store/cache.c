@@ -134,8 +134,12 @@ json_t *store_cache_get(struct store_cache *c, const char *kind, const char *id,
     if (row->body && row->seq == seq && strcmp(row->key, key) == 0)
         body = json_incref(row->body);
     (void)pthread_mutex_unlock(&c->mutex);
-    json_t *copy = body ? copy_of(body, &left) : NULL;
+    if (!body)
+        return NULL;
+    json_t *copy = copy_of(body, &left);
+    (void)pthread_mutex_lock(&c->mutex); /* as above; jansson counts without ordering */
     json_decref(body);
+    (void)pthread_mutex_unlock(&c->mutex);
     return copy;
 }
 
