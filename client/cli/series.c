@@ -56,7 +56,8 @@ static enum esign_rc series_open(struct series *series)
 {
     CLEANUP(esign_result_free_p) struct esign_result *opened = NULL;
     struct cli *cli = series->cli;
-    const struct esign_opening opening = {.components = person_components(&series->person)};
+    const struct esign_opening opening = {.components = person_components(&series->person),
+                                          .presence = "connection"};
     enum esign_rc rc =
         esign_session_open(cli->daemon, &opening, &series->session, &opened, cli->error);
 

@@ -39,7 +39,8 @@ static long ask(const char *name, int all)
 /* Opened when the first record is signed. */
 static enum esign_rc open_session(struct signing *s, size_t password_len)
 {
-    const struct esign_opening opening = {{s->user_id, password, password_len}, s->terminal};
+    const struct esign_opening opening = {.components = {s->user_id, password, password_len},
+                                          .terminal = s->terminal};
     struct esign_result *opened = NULL;
     enum esign_rc rc = esign_session_open(s->esign, &opening, &s->session, &opened, s->error);
     const char *last = rc == ESIGN_OK ? esign_result_string(opened, "last_signing.time") : NULL;

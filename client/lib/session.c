@@ -75,6 +75,7 @@ enum esign_rc esign_session_open(struct esign *handle, const struct esign_openin
     body_open(&body, NULL);
     body_components(&body, &opening->components);
     body_string(&body, "terminal", opening->terminal);
+    body_string(&body, "presence", opening->presence);
     body_close(&body);
     rc = handle_post(handle, "/v1/sessions", &body, &opened, error);
     if (rc != ESIGN_OK)

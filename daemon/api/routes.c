@@ -76,6 +76,7 @@ static const struct json_field fields_sign[] = {
 };
 
 static const struct json_field fields_session_open[] = {
+    {"presence", JSON_FIELD_STR, false, 16},
     {"terminal", JSON_FIELD_STR, false, SESSION_NAME_MAX},
 };
 

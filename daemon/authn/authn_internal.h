@@ -79,6 +79,10 @@ enum esign_rc authn_reset(const struct authn_try *t, struct fault *f) MUST_CHECK
  * free. */
 enum esign_rc authn_slot_take(struct authn_try *t, struct fault *f) MUST_CHECK;
 
+/* Whether counter and slots leave room for a try that takes no slot; the caller has the signer's
+ * turn.  As authn_slot_take(), but never waits. */
+enum esign_rc authn_check_room(struct authn_try *t, struct fault *f) MUST_CHECK;
+
 /* The slot's row.  state: "free", "taken".  ret: owned; NULL: no memory. */
 json_t *authn_slot_row(const struct authn_try *t, const char *state);
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/secret.h"
+#include "base/turns.h"
 #include "hash/hash.h"
 #include "store/store.h"
 
@@ -33,6 +34,7 @@ struct authn_claim {
     const char *application, *terminal; /* where the claim was made; either may be NULL */
     struct authn_limits limits;
     int64_t deadline_at_ms; /* monotonic */
+    struct turns *turns;    /* of signers, shared by all tries of the service */
 };
 
 /* A person whose components were right. */
@@ -76,10 +78,11 @@ enum esign_rc authn_components_to_change(struct store *store, struct hash *hash,
                                          struct fault *f) MUST_CHECK;
 
 /* The rows of a signer as they are now, for a component that the caller compares without the slow
- * hash.  Takes no slot: the caller lets one such try run at a time.  claim: user_id and password
- * are not read.  ESIGN_E_SIGNER_STATE: "locked", "revoked" …; ESIGN_E_CRED_STATE; ESIGN_E_RATE
- * "delay" (all entered); ESIGN_E_NOT_FOUND: no such signer, or no password; errors of the store.
- * Source: 21 CFR 11.200(a)(1)(i), 11.300(d); requirements 3.4 S5, S8. */
+ * hash.  Takes no slot: the caller holds the signer's turn (claim->turns) until a wrong one is
+ * counted.  claim: user_id and password are not read.  ESIGN_E_SIGNER_STATE: "locked", "revoked" …;
+ * ESIGN_E_CRED_STATE; ESIGN_E_RATE "delay" (all entered) or "busy"; ESIGN_E_NOT_FOUND: no such
+ * signer, or no password; errors of the store. Source: 21 CFR 11.200(a)(1)(i), 11.300(d);
+ * requirements 3.4 S5, S8. */
 enum esign_rc authn_person_of(struct store *store, const struct authn_claim *claim,
                               const char *signer_id, struct authn_person *ret,
                               struct fault *f) MUST_CHECK;

@@ -45,14 +45,22 @@ static struct session *session_wait(struct authn_sessions *s, const char *hash,
     return session;
 }
 
-static void session_lease(struct session *session, struct session_lease *ret)
+/* The session of a handle.  One that is used from elsewhere is over, also while a signing has it.
+ * ret_end: why it can't be used, or SESSION_END_NONE.  NULL: there is none.  The lock is held. */
+static struct session *session_look(struct authn_sessions *s, const char *hash,
+                                    const struct session_place *place, enum session_end *ret_end)
 {
-    session->busy = true;
-    *ret = (struct session_lease){
-        .session = session, .ordinal = session->ordinal + 1, .generations = session->generations};
-    memcpy(ret->hash, session->hash, sizeof(ret->hash));
-    memcpy(ret->signer_id, session->signer_id, sizeof(ret->signer_id));
-    memcpy(ret->user_id, session->user_id, sizeof(ret->user_id));
+    struct session *session = session_find(s, hash);
+
+    *ret_end = SESSION_END_CLOSED;
+    if (!session)
+        return NULL;
+    *ret_end = session_over(session, clock_mono_ms(s->clock));
+    if (!*ret_end && !session_is_at(session, place)) {
+        session_note_by(session, place);
+        *ret_end = session->over = SESSION_END_PEER;
+    }
+    return session;
 }
 
 enum esign_rc authn_session_take(struct authn_sessions *s, const char *handle,
@@ -61,26 +69,48 @@ enum esign_rc authn_session_take(struct authn_sessions *s, const char *handle,
 {
     char hash[SESSION_HANDLE_LEN + 1];
     bool late = false;
-    enum session_end end = SESSION_END_CLOSED;
+    enum session_end end = SESSION_END_NONE;
 
     authn_session_hash(handle, hash);
     (void)pthread_mutex_lock(&s->lock);
-    struct session *session = session_wait(s, hash, deadline_at_ms, &late);
-    if (session)
-        end = session_is_at(session, place) ? session_over(session, clock_mono_ms(s->clock))
-                                            : SESSION_END_PEER;
+    struct session *session = session_look(s, hash, place, &end);
+    if (session && !end && session_wait(s, hash, deadline_at_ms, &late))
+        session = session_look(s, hash, place, &end);
+    else if (!end)
+        session = NULL; /* it has ended, or the time is over */
     if (session && !end)
         session_lease(session, ret);
-    else if (session)
+    bool ours = session && end && !session->busy;
+    if (ours)
         (void)session_unlink(s, session);
     (void)pthread_mutex_unlock(&s->lock);
     if (session && !end)
         return ESIGN_OK;
-    if (session)
-        session_report(s, session, end, end == SESSION_END_PEER ? place : NULL);
+    if (ours)
+        (void)session_report(s, session, end);
     if (late)
         return fault_set(f, ESIGN_E_DEADLINE, "another signing of this session still runs");
     return session_refuse(end, f);
+}
+
+enum esign_rc authn_session_close(struct authn_sessions *s, const char *handle,
+                                  const struct session_place *place, struct fault *f)
+{
+    char hash[SESSION_HANDLE_LEN + 1];
+    enum session_end end = SESSION_END_NONE;
+
+    authn_session_hash(handle, hash);
+    (void)pthread_mutex_lock(&s->lock);
+    struct session *session = session_look(s, hash, place, &end);
+    if (session && !end)
+        session->over = SESSION_END_CLOSED;
+    bool ours = session && !session->busy;
+    if (ours)
+        (void)session_unlink(s, session);
+    (void)pthread_mutex_unlock(&s->lock);
+    if (ours)
+        (void)session_report(s, session, end ? end : SESSION_END_CLOSED);
+    return end ? session_refuse(end, f) : ESIGN_OK;
 }
 
 enum esign_rc authn_session_still(struct authn_sessions *s, struct session_lease *lease,
@@ -156,6 +186,6 @@ void authn_session_end(struct authn_sessions *s, struct session_lease *lease, en
     (void)pthread_mutex_lock(&s->lock);
     (void)session_unlink(s, session);
     (void)pthread_mutex_unlock(&s->lock);
-    session_report(s, session, end, NULL);
+    (void)session_report(s, session, end);
     *lease = (struct session_lease){0};
 }

@@ -51,10 +51,8 @@ enum esign_rc authn_check_state(const struct authn_try *t, struct fault *f)
 static enum esign_rc person_check(struct authn_try *t, struct fault *f)
 {
     struct store_change change = {0};
-    enum esign_rc rc = authn_read_counter(t, f);
+    enum esign_rc rc = authn_check_room(t, f);
 
-    if (rc == ESIGN_OK)
-        rc = authn_check_counter(t, f);
     if (rc != ESIGN_OK)
         return rc;
     rc = authn_check_state(t, f);
@@ -117,11 +115,11 @@ void authn_release_into(const struct authn_person *p, struct store_change *chang
 void authn_settle_into(const struct authn_person *p, struct store_change *change)
 {
     authn_release_into(p, change);
-    if (p->attempt) {
+    if (p->attempt)
         change->rows[change->row_count++] = (struct store_row){"attempt", p->signer_id, p->attempt};
+    if (!p->slot) /* a slot was counted with the failures; without one they must not have moved */
         change->guards[change->guard_count++] =
             (struct store_guard){"attempt", p->signer_id, p->attempt_seq};
-    }
     change->guards[change->guard_count++] =
         (struct store_guard){"signer", p->signer_id, p->signer_seq};
     change->guards[change->guard_count++] =

@@ -75,6 +75,13 @@ bool session_is_at(const struct session *session, const struct session_place *pl
            session_same_text(session->terminal, place->terminal);
 }
 
+static void session_link(struct authn_sessions *s, struct session *session)
+{
+    session->next = s->first;
+    s->first = session;
+    s->count++;
+}
+
 struct session *session_unlink(struct authn_sessions *s, struct session *session)
 {
     for (struct session **at = &s->first; *at; at = &(*at)->next)
@@ -88,31 +95,49 @@ struct session *session_unlink(struct authn_sessions *s, struct session *session
     return session;
 }
 
-void session_report(struct authn_sessions *s, struct session *session, enum session_end end,
-                    const struct session_place *by)
+static bool session_tell(struct authn_sessions *s, const struct session *session,
+                         enum session_end end)
 {
+    const struct session_place by = {session->by.application[0] ? session->by.application : NULL,
+                                     session->by.terminal[0] ? session->by.terminal : NULL,
+                                     session->by.uid};
     const struct session_ended ended = {.end = end,
-                                        .by = by,
+                                        .by = session->by.known ? &by : NULL,
                                         .hash = session->hash,
                                         .signer_id = session->signer_id,
                                         .user_id = session->user_id,
                                         .place = session_place_of(session),
                                         .signings = session->ordinal};
 
-    if (end != SESSION_END_NONE)
-        s->listener.ended(s->listener.ctx, &ended);
-    session_free(session);
+    return s->listener.ended(s->listener.ctx, &ended);
+}
+
+bool session_report(struct authn_sessions *s, struct session *session, enum session_end end)
+{
+    if (end == SESSION_END_NONE || session_tell(s, session, end)) {
+        session_free(session);
+        return true;
+    }
+    (void)pthread_mutex_lock(&s->lock);
+    session->over = end;
+    session->busy = false;
+    session_link(s, session);
+    (void)pthread_mutex_unlock(&s->lock);
+    return false;
 }
 
 void authn_sessions_stop(struct authn_sessions *s)
 {
-    for (;;) {
-        (void)pthread_mutex_lock(&s->lock);
-        struct session *session = s->first ? session_unlink(s, s->first) : NULL;
-        (void)pthread_mutex_unlock(&s->lock);
-        if (!session)
-            return;
-        session_report(s, session, SESSION_END_STOP, NULL);
+    (void)pthread_mutex_lock(&s->lock);
+    struct session *all = s->first;
+    s->first = NULL;
+    s->count = 0;
+    (void)pthread_mutex_unlock(&s->lock);
+    while (all) {
+        struct session *next = all->next;
+        (void)session_tell(s, all, all->over ? all->over : SESSION_END_STOP); /* logs a failure */
+        session_free(all);
+        all = next;
     }
 }
 
@@ -135,7 +160,9 @@ enum session_end session_over(const struct session *session, int64_t now_ms)
     } limits[] = {
         {session->active_ms + session->limits.idle_ms, SESSION_END_IDLE},
         {session->opened_ms + session->limits.absolute_ms, SESSION_END_ABSOLUTE},
-        {session->gone_ms ? session->gone_ms + session->limits.absent_ms : INT64_MAX,
+        {session->gone_ms && session->limits.absent_ms
+             ? session->gone_ms + session->limits.absent_ms
+             : INT64_MAX,
          SESSION_END_ABSENT},
     };
     enum session_end over = session->over;
@@ -170,9 +197,8 @@ static void session_sweep(struct authn_sessions *s)
         (void)pthread_mutex_lock(&s->lock);
         struct session *over = session_pick_over(s, &end);
         (void)pthread_mutex_unlock(&s->lock);
-        if (!over)
-            return;
-        session_report(s, over, end, NULL);
+        if (!over || !session_report(s, over, end))
+            return; /* what can't be told now waits for the next tick */
     }
 }
 
@@ -245,19 +271,41 @@ static struct session *session_new(const struct session_opening *o, const char *
     return session;
 }
 
-/* Others of the same place are over.  The lock is held. */
-static void session_supersede(struct authn_sessions *s, const struct session_place *place)
+/* Others that the new one takes the place of are over.  The lock is held. */
+static void session_supersede(struct authn_sessions *s, const struct session *new)
 {
-    if (!place->terminal)
-        return;
-    for (struct session *session = s->first; session; session = session->next)
-        if (!session->over && session_is_at(session, place))
+    const struct session_place place = session_place_of(new);
+    size_t of_signer = 1; /* the new one; the list begins with the newest */
+
+    for (struct session *session = s->first; session; session = session->next) {
+        if (session->over || !session_is_at(session, &place))
+            continue;
+        bool same = strcmp(session->signer_id, new->signer_id) == 0;
+        if (place.terminal || (same && of_signer++ >= SESSION_SIGNER_MAX))
             session->over = SESSION_END_OTHER;
+    }
+}
+
+void session_note_by(struct session *session, const struct session_place *by)
+{
+    session->by.known = session_put_name(session->by.application, by->application) &&
+                        session_put_name(session->by.terminal, by->terminal);
+    session->by.uid = by->uid;
+}
+
+void session_lease(struct session *session, struct session_lease *ret)
+{
+    session->busy = true;
+    *ret = (struct session_lease){
+        .session = session, .ordinal = session->ordinal + 1, .generations = session->generations};
+    memcpy(ret->hash, session->hash, sizeof(ret->hash));
+    memcpy(ret->signer_id, session->signer_id, sizeof(ret->signer_id));
+    memcpy(ret->user_id, session->user_id, sizeof(ret->user_id));
 }
 
 enum esign_rc authn_session_open(struct authn_sessions *s, const struct session_opening *o,
-                                 char ret_handle[SESSION_HANDLE_LEN + 1],
-                                 char ret_hash[SESSION_HANDLE_LEN + 1], struct fault *f)
+                                 char ret_handle[SESSION_HANDLE_LEN + 1], struct session_lease *ret,
+                                 struct fault *f)
 {
     uint8_t random[SHA256_LEN];
 
@@ -267,21 +315,19 @@ enum esign_rc authn_session_open(struct authn_sessions *s, const struct session_
     struct session *session = session_new(o, ret_handle, clock_mono_ms(s->clock));
     if (!session)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a session");
-    (void)pthread_mutex_lock(&s->lock);
-    session_supersede(s, &o->place);
-    (void)pthread_mutex_unlock(&s->lock);
     session_sweep(s);
     (void)pthread_mutex_lock(&s->lock);
     bool full = s->count >= SESSION_COUNT_MAX;
     if (!full) {
-        session->next = s->first;
-        s->first = session;
-        s->count++;
-        memcpy(ret_hash, session->hash, sizeof(session->hash));
+        session_supersede(s, session);
+        session_link(s, session);
+        session_lease(session, ret);
     }
     (void)pthread_mutex_unlock(&s->lock);
-    if (!full)
-        return ESIGN_OK;
-    session_free(session);
-    return fault_set(f, ESIGN_E_BUSY, "too many sessions are open (%d)", SESSION_COUNT_MAX);
+    if (full) {
+        session_free(session);
+        return fault_set(f, ESIGN_E_BUSY, "too many sessions are open (%d)", SESSION_COUNT_MAX);
+    }
+    session_sweep(s);
+    return ESIGN_OK;
 }

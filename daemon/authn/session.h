@@ -14,6 +14,7 @@ enum {
     SESSION_HANDLE_LEN = 2 * SHA256_LEN, /* hexadecimal digits of a handle, and of its hash */
     SESSION_NAME_MAX = 64,               /* bytes of an identifier of signer, peer or terminal */
     SESSION_COUNT_MAX = 4096,
+    SESSION_SIGNER_MAX = 8, /* of one signer through one application that names no terminal */
 };
 
 /* Why a session ended; the numbers to 10 are those of the ends in requirements 3.4. */
@@ -55,8 +56,8 @@ struct session_ended {
 
 /* What the sessions ask and tell, outside of their lock. */
 struct session_listener {
-    /* A session has ended, for any cause but a crash. */
-    void (*ended)(void *ctx, const struct session_ended *ended);
+    /* A session has ended, for any cause but a crash.  false: it could not be told; asked again. */
+    bool (*ended)(void *ctx, const struct session_ended *ended);
     /* Whether the place's peer has a connection now. */
     bool (*present)(void *ctx, const struct session_place *place);
     void *ctx;
@@ -64,7 +65,7 @@ struct session_listener {
 
 struct session_limits {
     int64_t idle_ms, absolute_ms;
-    int64_t absent_ms; /* without a connection of the peer */
+    int64_t absent_ms; /* without a connection of the peer; 0: that ends nothing */
 };
 
 /* What the rows that a session rests on were when it was opened. */
@@ -91,21 +92,6 @@ size_t authn_sessions_count(struct authn_sessions *s);
 /* The name of a session in entries and envelopes, from its handle. */
 void authn_session_hash(const char *handle, char ret[SESSION_HANDLE_LEN + 1]);
 
-/* Open a session for a person whose components were just proved; another one of the same place
- * ends, if it is a place of one person: a terminal, or one that the application named.
- * ret_handle: given to the peer and kept by nobody else; ret_hash: its name in entries.
- * ESIGN_E_BUSY: too many sessions. */
-struct session_opening {
-    const char *signer_id, *user_id;
-    const struct secret *password; /* remembered as a verifier; NULL: not yet */
-    struct session_place place;
-    struct session_limits limits;
-    struct session_generations generations;
-};
-enum esign_rc authn_session_open(struct authn_sessions *s, const struct session_opening *o,
-                                 char ret_handle[SESSION_HANDLE_LEN + 1],
-                                 char ret_hash[SESSION_HANDLE_LEN + 1], struct fault *f) MUST_CHECK;
-
 /* The session while one signing uses it: nobody else can. */
 struct session_lease {
     void *session; /* of this module; NULL: none */
@@ -115,13 +101,34 @@ struct session_lease {
     struct session_generations generations; /* at the opening */
 };
 
+/* Open a session for a person whose components were just proved; another one of the same place
+ * ends, if it is a place of one person: a terminal, or one that the application named.  Elsewhere
+ * the oldest of the signer ends, if there are SESSION_SIGNER_MAX.
+ * ret_handle: given to the peer and kept by nobody else; ret: leased, so that nothing happens to it
+ * before its opening is entered.  ESIGN_E_BUSY: too many sessions. */
+struct session_opening {
+    const char *signer_id, *user_id;
+    const struct secret *password; /* remembered as a verifier; NULL: not yet */
+    struct session_place place;
+    struct session_limits limits;
+    struct session_generations generations;
+};
+enum esign_rc authn_session_open(struct authn_sessions *s, const struct session_opening *o,
+                                 char ret_handle[SESSION_HANDLE_LEN + 1], struct session_lease *ret,
+                                 struct fault *f) MUST_CHECK;
+
 /* Take the session for one signing; waits for a signing that runs, at most until deadline_at_ms.
  * ESIGN_E_COMPONENTS_REQUIRED: "noncontinuous" (there is no such session any more), "expired" (idle
- * or absolute limit); ESIGN_E_SESSION: "peer" (another place: the session ends); ESIGN_E_DEADLINE.
- */
+ * or absolute limit); ESIGN_E_SESSION: "peer" (another place: the session ends, at once or with the
+ * signing that has it); ESIGN_E_DEADLINE. */
 enum esign_rc authn_session_take(struct authn_sessions *s, const char *handle,
                                  const struct session_place *place, int64_t deadline_at_ms,
                                  struct session_lease *ret, struct fault *f) MUST_CHECK;
+
+/* End the session of a handle as its signer wants it, at once or with the signing that has it: the
+ * next one is refused.  Never waits.  ESIGN_E_COMPONENTS_REQUIRED, ESIGN_E_SESSION: as above. */
+enum esign_rc authn_session_close(struct authn_sessions *s, const char *handle,
+                                  const struct session_place *place, struct fault *f) MUST_CHECK;
 
 /* Compare what the rows are now with what they were at the opening; a difference ends the session.
  * ESIGN_E_COMPONENTS_REQUIRED "noncontinuous": it is ended, the lease is gone. */

@@ -18,6 +18,11 @@ struct session {
     int64_t gone_ms; /* since when the peer has no connection, as last looked; 0: it has one */
     int64_t ordinal; /* of the last signing; 0: none yet */
     bool busy;       /* leased */
+    struct {
+        bool known;
+        char application[SESSION_NAME_MAX + 1], terminal[SESSION_NAME_MAX + 1];
+        int64_t uid;
+    } by;                    /* who used it elsewhere */
     enum session_end over;   /* found elsewhere; 0: not */
     struct secret *verifier; /* of the password; NULL: none */
 };
@@ -39,7 +44,12 @@ enum session_end session_over(const struct session *session, int64_t now_ms);
 /* Take a session out of the set; the caller frees it.  The lock is held. */
 struct session *session_unlink(struct authn_sessions *s, struct session *session);
 
-/* Tell of the end, if it is one, and free.  by: who used it elsewhere, or NULL.  The lock is not
- * held. */
-void session_report(struct authn_sessions *s, struct session *session, enum session_end end,
-                    const struct session_place *by);
+/* Tell of the end, if it is one, and free; what could not be told stays in the set, over.  Whether
+ * it was told.  The lock is not held. */
+bool session_report(struct authn_sessions *s, struct session *session, enum session_end end);
+
+/* Note that a peer of another place used the handle.  The lock is held. */
+void session_note_by(struct session *session, const struct session_place *by);
+
+/* Lease a session that is free.  The lock is held. */
+void session_lease(struct session *session, struct session_lease *ret);

@@ -76,26 +76,59 @@ static enum esign_rc slots_take_seen(struct authn_try *t, const struct slots_see
     return authn_enter(t, &slots_reserved, &change, t->claim->deadline_at_ms, &t->slot_seq, f);
 }
 
-/* One attempt at a slot.  ESIGN_E_CONFLICT: somebody was faster, or a slot has become free. */
-static enum esign_rc slots_take_one(struct authn_try *t, struct fault *f)
+/* What the counter and the slots are now, and whether they leave room for one more try. */
+static enum esign_rc slots_see(struct authn_try *t, struct slots_seen *ret, bool *ret_room,
+                               struct fault *f)
 {
-    struct slots_seen seen;
     enum esign_rc rc = authn_read_counter(t, f);
 
     if (rc == ESIGN_OK)
         rc = authn_check_counter(t, f);
     if (rc == ESIGN_OK)
-        rc = slots_look(t, &seen, f);
-    if (rc != ESIGN_OK)
+        rc = slots_look(t, ret, f);
+    *ret_room = rc == ESIGN_OK && t->failures + (int64_t)ret->taken <
+                                      authn_parallel_until(&t->claim->limits, t->failures);
+    return rc;
+}
+
+static const char slots_busy[] = "other tries of this signer are being checked; try again";
+
+enum esign_rc authn_check_room(struct authn_try *t, struct fault *f)
+{
+    struct slots_seen seen;
+    bool room = false;
+    enum esign_rc rc = slots_see(t, &seen, &room, f);
+
+    return rc != ESIGN_OK || room ? rc : fault_retry(f, ESIGN_E_RATE, "busy", 1, "%s", slots_busy);
+}
+
+/* One attempt at a slot, in the signer's turn.  ret_room: whether there was one. */
+static enum esign_rc slots_take_room(struct authn_try *t, struct slots_seen *ret, bool *ret_room,
+                                     struct fault *f)
+{
+    CLEANUP(turn_end) struct turn turn = {0};
+    enum esign_rc rc =
+        turn_take(t->claim->turns, t->attempt_id, t->claim->deadline_at_ms, &turn, f);
+
+    if (rc == ESIGN_OK)
+        rc = slots_see(t, ret, ret_room, f);
+    return rc == ESIGN_OK && *ret_room ? slots_take_seen(t, ret, f) : rc;
+}
+
+/* ESIGN_E_CONFLICT: somebody was faster, or a slot has become free. */
+static enum esign_rc slots_take_one(struct authn_try *t, struct fault *f)
+{
+    struct slots_seen seen;
+    bool room = false;
+    enum esign_rc rc = slots_take_room(t, &seen, &room, f);
+
+    if (rc != ESIGN_OK || room)
         return rc;
-    if (t->failures + (int64_t)seen.taken < authn_parallel_until(&t->claim->limits, t->failures))
-        return slots_take_seen(t, &seen, f);
     seen.guards[seen.taken] = (struct store_guard){"attempt", t->attempt_id, t->failures_seq};
     if (store_await(t->store, seen.guards, seen.taken + 1,
                     t->claim->deadline_at_ms - SLOTS_REPLY_MS))
         return ESIGN_E_CONFLICT;
-    return fault_retry(f, ESIGN_E_RATE, "busy", 1,
-                       "other tries of this signer are being checked; try again");
+    return fault_retry(f, ESIGN_E_RATE, "busy", 1, "%s", slots_busy);
 }
 
 /* An unknown code costs the same reads and writes, but nobody's slot. */

@@ -13,7 +13,7 @@ struct table {
     struct table_limits limits;
     unsigned count;
     bool draining;
-    struct table_row rows[]; /* limits.max_connections */
+    struct table_row rows[]; /* limits.max_connections, and TABLE_OWNER_MORE */
 };
 
 static void table_lock(struct table *t)
@@ -32,7 +32,8 @@ static void table_unlock(struct table *t)
 
 enum esign_rc table_new(const struct table_limits *limits, struct table **ret, struct fault *f)
 {
-    struct table *t = calloc(1, sizeof(*t) + limits->max_connections * sizeof(t->rows[0]));
+    struct table *t =
+        calloc(1, sizeof(*t) + (limits->max_connections + TABLE_OWNER_MORE) * sizeof(t->rows[0]));
     pthread_condattr_t attr;
 
     if (!t)
@@ -75,9 +76,11 @@ static bool table_has_room(const struct table *t, const struct api_peer *peer)
 
     if (peer->kind == API_PEER_APPLICATION)
         most -= t->limits.kept_for_terminals;
+    if (peer->kind == API_PEER_ROOT)
+        most += TABLE_OWNER_MORE;
     if (t->count >= most)
         return false;
-    for (size_t i = 0; i < t->limits.max_connections; i++)
+    for (size_t i = 0; i < t->limits.max_connections + TABLE_OWNER_MORE; i++)
         if (t->rows[i].phase != TABLE_FREE && table_same_caller(&t->rows[i].peer, peer))
             same++;
     return t->limits.per_caller == 0 || peer->kind == API_PEER_ROOT || same < t->limits.per_caller;
@@ -85,7 +88,7 @@ static bool table_has_room(const struct table *t, const struct api_peer *peer)
 
 static struct table_row *table_row_of(struct table *t, int fd)
 {
-    for (size_t i = 0; i < t->limits.max_connections; i++)
+    for (size_t i = 0; i < t->limits.max_connections + TABLE_OWNER_MORE; i++)
         if (t->rows[i].phase != TABLE_FREE && t->rows[i].fd == fd)
             return &t->rows[i];
     return NULL;
@@ -154,7 +157,7 @@ unsigned table_cut(struct table *t, int64_t now_ms)
     unsigned cut = 0;
 
     table_lock(t);
-    for (size_t i = 0; i < t->limits.max_connections; i++) {
+    for (size_t i = 0; i < t->limits.max_connections + TABLE_OWNER_MORE; i++) {
         struct table_row *row = &t->rows[i];
         bool is_waiting = row->phase == TABLE_IDLE || row->phase == TABLE_RECEIVING ||
                           row->phase == TABLE_REPLYING;
@@ -202,7 +205,7 @@ bool table_wait_empty(struct table *t, int64_t deadline_at_ms)
 void table_cut_all(struct table *t)
 {
     table_lock(t);
-    for (size_t i = 0; i < t->limits.max_connections; i++)
+    for (size_t i = 0; i < t->limits.max_connections + TABLE_OWNER_MORE; i++)
         if (t->rows[i].phase > TABLE_HANDED)
             table_shut(&t->rows[i]);
     table_unlock(t);
@@ -229,7 +232,7 @@ bool table_has(struct table *t, const struct api_peer *peer)
     bool has = false;
 
     table_lock(t);
-    for (size_t i = 0; !has && i < t->limits.max_connections; i++)
+    for (size_t i = 0; !has && i < t->limits.max_connections + TABLE_OWNER_MORE; i++)
         has = t->rows[i].phase != TABLE_FREE && table_same_caller(&t->rows[i].peer, peer);
     table_unlock(t);
     return has;

@@ -23,6 +23,9 @@ struct table_row {
     struct api_peer peer;
 };
 
+/* Connections that only the owner gets, beside the others: for the service's own look at itself. */
+enum { TABLE_OWNER_MORE = 1 };
+
 struct table_limits {
     unsigned max_connections, kept_for_terminals, per_caller;
 };

@@ -53,7 +53,7 @@ enum esign_rc register_owner(struct site *s, const struct register_origin *origi
 
     if (rc != ESIGN_OK)
         return rc;
-    const struct authn_claim claim = register_claim(origin, user_id, password, policy);
+    const struct authn_claim claim = register_claim(s, origin, user_id, password, policy);
     return authn_components_to_change(site_store(s), site_hash(s), &claim, ret, f);
 }
 

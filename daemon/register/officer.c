@@ -76,15 +76,17 @@ enum esign_rc register_peer_refused(struct site *s, const struct register_origin
     return refused.rc;
 }
 
-struct authn_claim register_claim(const struct register_origin *origin, const char *user_id,
-                                  const struct secret *password, const json_t *policy)
+struct authn_claim register_claim(struct site *s, const struct register_origin *origin,
+                                  const char *user_id, const struct secret *password,
+                                  const json_t *policy)
 {
     return (struct authn_claim){user_id,
                                 password,
                                 origin->application,
                                 origin->terminal,
                                 authn_limits_of(policy),
-                                origin->deadline_at_ms};
+                                origin->deadline_at_ms,
+                                site_turns(s)};
 }
 
 enum esign_rc register_officer(struct site *s, const struct register_origin *origin,
@@ -98,7 +100,7 @@ enum esign_rc register_officer(struct site *s, const struct register_origin *ori
 
     if (rc != ESIGN_OK)
         return rc;
-    const struct authn_claim claim = register_claim(origin, user_id, password, policy);
+    const struct authn_claim claim = register_claim(s, origin, user_id, password, policy);
     rc = authn_components(site_store(s), site_hash(s), &claim, &person, f);
     if (rc != ESIGN_OK)
         return rc;

@@ -65,8 +65,9 @@ enum esign_rc register_check_peer(struct site *s, const json_t *params, bool app
                                   const char *prefix, struct fault *f) MUST_CHECK;
 
 /* A person's claim as it is checked; everything is borrowed. */
-struct authn_claim register_claim(const struct register_origin *origin, const char *user_id,
-                                  const struct secret *password, const json_t *policy);
+struct authn_claim register_claim(struct site *s, const struct register_origin *origin,
+                                  const char *user_id, const struct secret *password,
+                                  const json_t *policy);
 
 /* The deadline (monotonic) of what is entered even if the request's own time is over: refusals. */
 int64_t register_later(struct site *s);

@@ -7,8 +7,8 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/turns.h"
 #include "sign/job.h"
-#include "site/turns.h"
 
 enum { AUTHENTICATE_ENTER_MS = 10000 };
 
@@ -19,7 +19,8 @@ static struct authn_claim authenticate_claim(const struct sign_job *j, const cha
                                 j->act->place.application,
                                 j->act->place.terminal,
                                 authn_limits_of(j->policy.body),
-                                j->act->deadline_at_ms};
+                                j->act->deadline_at_ms,
+                                site_turns(j->site)};
 }
 
 /* Every signing outside of a session needs all components.  Source: 21 CFR 11.200(a)(1)(ii). */
@@ -129,34 +130,52 @@ static enum esign_rc authenticate_all(struct sign_job *j, struct fault *f)
     return rc;
 }
 
+/* What a refusal by the rows means for the session: it is over, and of the states only "locked" is
+ * told to somebody who has proved nothing in this request. */
+static enum esign_rc authenticate_moved(struct sign_job *j, enum esign_rc rc, struct fault *f)
+{
+    bool locked = strcmp(f->reason, "locked") == 0;
+
+    if (rc != ESIGN_E_SIGNER_STATE && rc != ESIGN_E_CRED_STATE)
+        return rc;
+    authn_session_end(site_sessions(j->site), &j->lease,
+                      rc == ESIGN_E_SIGNER_STATE ? SESSION_END_SIGNER : SESSION_END_CREDENTIAL);
+    return locked ? rc
+                  : fault_reason(f, ESIGN_E_COMPONENTS_REQUIRED, "noncontinuous",
+                                 "the session has ended; sign with all components");
+}
+
+/* A wrong password that could not be counted ends the session: none is tried twice for nothing. */
+static enum esign_rc authenticate_count(struct sign_job *j, const struct authn_claim *claim,
+                                        struct fault *f)
+{
+    enum esign_rc rc = authn_count_failure(site_store(j->site), claim, j->lease.signer_id, f);
+
+    if (rc != ESIGN_E_AUTH_FAILED)
+        authn_session_end(site_sessions(j->site), &j->lease, SESSION_END_OUTCOME);
+    return authenticate_failed(j, rc, f);
+}
+
 /* By the session's verifier: what the rows say comes first, since the verifier is as old as the
- * session. */
+ * session.  The signer's turn is held until a failure is counted, so that of guesses here and in
+ * slots, in all sessions, no more are looked at than failures are left. */
 static enum esign_rc authenticate_quickly(struct sign_job *j, struct fault *f)
 {
     const struct authn_claim claim = authenticate_claim(j, j->lease.user_id);
-    CLEANUP(turn_end) struct turn turn = {0}; /* of many sessions of one signer, one guesses */
-    enum esign_rc rc =
-        turn_take(site_turns(j->site), j->lease.signer_id, claim.deadline_at_ms, &turn, f);
+    CLEANUP(turn_end) struct turn turn = {0};
+    enum esign_rc rc = turn_take(claim.turns, j->lease.signer_id, claim.deadline_at_ms, &turn, f);
 
     if (rc == ESIGN_OK)
         rc = authn_person_of(site_store(j->site), &claim, j->lease.signer_id, &j->person, f);
-
-    if (rc == ESIGN_E_SIGNER_STATE || rc == ESIGN_E_CRED_STATE) {
-        bool locked = strcmp(f->reason, "locked") == 0; /* told to all; other states are not */
-        authn_session_end(site_sessions(j->site), &j->lease, SESSION_END_SIGNER);
-        return locked ? rc
-                      : fault_reason(f, ESIGN_E_COMPONENTS_REQUIRED, "noncontinuous",
-                                     "the session has ended; sign with all components");
-    }
-    if (rc == ESIGN_OK)
-        rc = authenticate_still(j, f);
+    if (rc != ESIGN_OK)
+        return authenticate_moved(j, rc, f);
+    rc = authenticate_still(j, f);
     if (rc != ESIGN_OK)
         return rc;
     if (authn_session_matches(&j->lease, j->act->password))
         return ESIGN_OK;
     authn_person_done(&j->person); /* proved nothing */
-    rc = authn_count_failure(site_store(j->site), &claim, j->lease.signer_id, f);
-    return authenticate_failed(j, rc, f);
+    return authenticate_count(j, &claim, f);
 }
 
 static bool authenticate_by_verifier(const struct sign_job *j)

@@ -9,7 +9,7 @@
  * Source: design section 3; requirements 3.6. */
 #pragma once
 
-#include "site/turns.h"
+#include "base/turns.h"
 #include "store/store.h"
 
 enum { SIGN_KEY_KEPT_MS = 24 * 60 * 60 * 1000 };

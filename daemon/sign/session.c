@@ -9,17 +9,19 @@ enum { SESSION_IDLE_S = 300, SESSION_ABSOLUTE_S = 28800, SESSION_ABSENT_S = 30 }
 
 /* What the policy says of sessions, and its generation. */
 struct session_rules {
-    int64_t idle_s, absolute_s, absent_s, policy_seq;
+    int64_t idle_s, absolute_s, policy_seq;
+    int64_t absent_s; /* 0: connections don't matter */
 };
 
-static enum esign_rc session_rules(struct site *s, struct session_rules *ret, struct fault *f)
+static enum esign_rc session_rules(struct site *s, const struct sign_opening *o,
+                                   struct session_rules *ret, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *policy = NULL;
     enum esign_rc rc = site_policy(s, &policy, &ret->policy_seq, f);
 
     ret->idle_s = json_int(policy, "session.idle_s", SESSION_IDLE_S);
     ret->absolute_s = json_int(policy, "session.absolute_s", SESSION_ABSOLUTE_S);
-    ret->absent_s = json_int(policy, "session.absent_s", SESSION_ABSENT_S);
+    ret->absent_s = o->presence ? json_int(policy, "session.absent_s", SESSION_ABSENT_S) : 0;
     return rc;
 }
 
@@ -113,51 +115,51 @@ static json_t *session_view(const struct sign_opening *o, const struct session_r
     return view;
 }
 
-enum esign_rc sign_session_open(struct site *s, const struct sign_opening *o, json_t **ret,
-                                struct fault *f)
+/* From the set to the reply: entered while it is leased, then given to its opener or dropped. */
+static enum esign_rc session_open(struct site *s, const struct sign_opening *o,
+                                  const struct session_rules *rules, json_t *told, json_t **ret,
+                                  struct fault *f)
 {
-    char handle[SESSION_HANDLE_LEN + 1], hash[SESSION_HANDLE_LEN + 1];
-    struct session_rules rules = {0};
+    char handle[SESSION_HANDLE_LEN + 1];
     struct session_lease lease = {0};
-    CLEANUP(json_decref_p) json_t *told = NULL;
-    enum esign_rc rc = session_rules(s, &rules, f);
-
-    if (rc == ESIGN_OK)
-        rc = session_tell(s, o->person, &told, f);
-    if (rc != ESIGN_OK)
-        return rc;
     const struct session_opening opening = {
         .signer_id = o->person->signer_id,
         .user_id = o->person->user_id,
         .password = o->password,
         .place = o->place,
-        .limits = {rules.idle_s * 1000, rules.absolute_s * 1000, rules.absent_s * 1000},
-        .generations = {o->person->signer_seq, o->person->credential_seq, rules.policy_seq}};
-    rc = authn_session_open(site_sessions(s), &opening, handle, hash, f);
+        .limits = {rules->idle_s * 1000, rules->absolute_s * 1000, rules->absent_s * 1000},
+        .generations = {o->person->signer_seq, o->person->credential_seq, rules->policy_seq}};
+    enum esign_rc rc = authn_session_open(site_sessions(s), &opening, handle, &lease, f);
+
     if (rc != ESIGN_OK)
         return rc;
-    rc = session_enter(s, o, &rules, hash, f);
+    rc = session_enter(s, o, rules, lease.hash, f);
     if (rc == ESIGN_OK)
-        *ret = session_view(o, &rules, handle, told);
+        *ret = session_view(o, rules, handle, told);
     if (rc == ESIGN_OK && !*ret)
         rc = fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
-    struct fault forgotten = {0};
-    if (rc != ESIGN_OK && authn_session_take(site_sessions(s), handle, &o->place, o->deadline_at_ms,
-                                             &lease, &forgotten) == ESIGN_OK)
+    if (rc == ESIGN_OK)
+        authn_session_give(site_sessions(s), &lease, true, false);
+    else
         authn_session_end(site_sessions(s), &lease, SESSION_END_NONE);
     secret_wipe(handle, sizeof(handle));
     return rc;
 }
 
-enum esign_rc sign_session_close(struct site *s, const char *handle,
-                                 const struct session_place *place, int64_t deadline_at_ms,
-                                 struct fault *f)
+enum esign_rc sign_session_open(struct site *s, const struct sign_opening *o, json_t **ret,
+                                struct fault *f)
 {
-    struct session_lease lease = {0};
-    enum esign_rc rc =
-        authn_session_take(site_sessions(s), handle, place, deadline_at_ms, &lease, f);
+    struct session_rules rules = {0};
+    CLEANUP(json_decref_p) json_t *told = NULL;
+    enum esign_rc rc = session_rules(s, o, &rules, f);
 
     if (rc == ESIGN_OK)
-        authn_session_end(site_sessions(s), &lease, SESSION_END_CLOSED);
-    return rc;
+        rc = session_tell(s, o->person, &told, f);
+    return rc == ESIGN_OK ? session_open(s, o, &rules, told, ret, f) : rc;
+}
+
+enum esign_rc sign_session_close(struct site *s, const char *handle,
+                                 const struct session_place *place, struct fault *f)
+{
+    return authn_session_close(site_sessions(s), handle, place, f);
 }

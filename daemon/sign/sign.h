@@ -86,15 +86,15 @@ struct sign_opening {
     const struct authn_person *person;
     const struct secret *password;
     struct session_place place;
+    bool presence; /* it ends when the peer has had no connection for session.absent_s */
     int64_t deadline_at_ms;
 };
 enum esign_rc sign_session_open(struct site *s, const struct sign_opening *o, json_t **ret,
                                 struct fault *f) MUST_CHECK;
 
-/* Close it, as its signer.  Errors of authn_session_take(). */
+/* Close it, now or with the signing that has it.  Errors of authn_session_close(). */
 enum esign_rc sign_session_close(struct site *s, const char *handle,
-                                 const struct session_place *place, int64_t deadline_at_ms,
-                                 struct fault *f) MUST_CHECK;
+                                 const struct session_place *place, struct fault *f) MUST_CHECK;
 
 /* ---- manifestation (manifestation.c) */
 

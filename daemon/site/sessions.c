@@ -7,13 +7,13 @@
 #include "base/log.h"
 #include "site/site_internal.h"
 
-enum { SESSIONS_ENTER_MS = 10000 };
+enum { SESSIONS_ENTER_MS = 2000 };
 
-/* A signer closes; everything else happens to the session. */
+/* A handle is no component: who closes is known as a peer only.  The rest happens to a session. */
 static struct audit_actor sessions_actor(const struct session_ended *ended)
 {
     return ended->end == SESSION_END_CLOSED
-               ? (struct audit_actor){ended->signer_id, ended->user_id, "signer", 0}
+               ? (struct audit_actor){.role = "peer", .uid = ended->place.uid}
                : (struct audit_actor){0};
 }
 
@@ -24,7 +24,7 @@ static json_t *sessions_by(const struct session_place *by)
                      "uid", (json_int_t)by->uid);
 }
 
-static void sessions_ended(void *ctx, const struct session_ended *ended)
+static bool sessions_ended(void *ctx, const struct session_ended *ended)
 {
     struct site *s = ctx;
     char object[SESSION_HANDLE_LEN + 16];
@@ -45,10 +45,12 @@ static void sessions_ended(void *ctx, const struct session_ended *ended)
                                   .alert = ended->end == SESSION_END_PEER ? AUDIT_ALERT_SESSION_PEER
                                                                           : AUDIT_ALERT_NONE,
                                   .new_value = new_value};
-    if (site_commit(s, &act, &change, clock_mono_ms(s->clock) + SESSIONS_ENTER_MS, &receipt, &f) !=
-        ESIGN_OK)
+    bool told = site_commit(s, &act, &change, clock_mono_ms(s->clock) + SESSIONS_ENTER_MS, &receipt,
+                            &f) == ESIGN_OK;
+    if (!told)
         log_error("the end of a session could not be entered code=%s detail=\"%s\"",
                   fault_name(f.rc), f.detail);
+    return told;
 }
 
 static bool sessions_present(void *ctx, const struct session_place *place)

@@ -3,11 +3,11 @@
 
 #include <stdatomic.h>
 
+#include "base/turns.h"
 #include "site/counters.h"
 #include "site/expiry.h"
 #include "site/loaded.h"
 #include "site/site.h"
-#include "site/turns.h"
 
 typedef void (*site_count)(void *ctx, struct site_traffic *ret);
 

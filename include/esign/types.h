@@ -67,6 +67,10 @@ struct esign_opening {
     /* For an application that serves many people: where the signer sits.  A second session of the
      * same terminal ends the first.  NULL: not told; at a registered terminal always so. */
     const char *terminal;
+    /* "connection": the session also ends when the caller has had no connection for a time
+     * ("absent_s" of the reply); a connection is kept by esign_session_keep().  NULL: connections
+     * don't matter. */
+    const char *presence;
 };
 
 /* The signer's decision on a ticket that was shown. */

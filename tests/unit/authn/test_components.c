@@ -47,6 +47,7 @@ static const struct authn_limits no_delay = {.lock_after = 5, .alert_after = 3};
 struct fixture {
     char path[64];
     struct authn_limits limits;
+    struct turns turns;
     struct store *store;
 };
 
@@ -86,6 +87,7 @@ static int setup(void **state)
     atomic_store(&clock_mono_skip, 0);
     atomic_store(&clock_wall_skip, 0);
     x->limits = no_delay;
+    turns_init(&x->turns);
     assert_int_equal(secret_start(&f), ESIGN_OK);
     (void)snprintf(x->path, sizeof(x->path), "/tmp/esign-authn-XXXXXX");
     assert_non_null(mkdtemp(x->path));
@@ -120,7 +122,7 @@ claim_by(enum esign_rc (*prove)(struct store *, struct hash *, const struct auth
 {
     struct secret *secret = secret_new(bytes_of_str(password));
     struct authn_person person = {0};
-    const struct authn_claim c = {user_id, secret, "mes", NULL, x->limits, soon()};
+    const struct authn_claim c = {user_id, secret, "mes", NULL, x->limits, soon(), &x->turns};
     enum esign_rc rc = prove(x->store, NULL, &c, &person, f);
 
     if (rc == ESIGN_OK) {
@@ -300,7 +302,7 @@ static void test_authn_components__locked_meanwhile__an_older_try_does_not_unloc
     struct fault f;
     struct secret *secret = secret_new(bytes_of_str("right password"));
     struct authn_person person = {0};
-    const struct authn_claim c = {"jdoe", secret, "mes", NULL, x->limits, soon()};
+    const struct authn_claim c = {"jdoe", secret, "mes", NULL, x->limits, soon(), &x->turns};
 
     assert_int_equal(authn_components(x->store, NULL, &c, &person, &f), ESIGN_OK);
     put(x->store, "attempt", "S-1",
@@ -357,7 +359,7 @@ test_authn_components__must_change__told_after_right_ones_and_only_a_change(void
 static enum esign_rc try_in_memory(struct fixture *x, bool right, struct fault *f)
 {
     const struct authn_claim c = {
-        .application = "mes", .limits = x->limits, .deadline_at_ms = soon()};
+        .application = "mes", .limits = x->limits, .deadline_at_ms = soon(), .turns = &x->turns};
     struct authn_person person = {0};
     enum esign_rc rc = authn_person_of(x->store, &c, "S-1", &person, f);
 

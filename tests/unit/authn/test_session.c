@@ -13,7 +13,8 @@ struct world {
     int64_t now_ms;
     bool present;
     enum session_end told;
-    int64_t told_signings;
+    int64_t told_signings, told_by;
+    bool deaf; /* can't be told now */
     struct authn_sessions *sessions;
 };
 
@@ -24,12 +25,16 @@ static int64_t world_ms(void *ctx)
     return w->now_ms;
 }
 
-static void world_ended(void *ctx, const struct session_ended *ended)
+static bool world_ended(void *ctx, const struct session_ended *ended)
 {
     struct world *w = ctx;
 
+    if (w->deaf)
+        return false;
     w->told = ended->end;
     w->told_signings = ended->signings;
+    w->told_by = ended->by ? ended->by->uid : -1;
+    return true;
 }
 
 static bool world_present(void *ctx, const struct session_place *place)
@@ -68,7 +73,7 @@ static const struct session_place place_two = {NULL, "t2", 1000};
 static void opened(struct world *w, const char *signer_id, const struct session_place *place,
                    char handle[SESSION_HANDLE_LEN + 1])
 {
-    char hash[SESSION_HANDLE_LEN + 1];
+    struct session_lease lease = {0};
     struct fault f = {0};
     const struct session_opening o = {.signer_id = signer_id,
                                       .user_id = "user",
@@ -76,9 +81,10 @@ static void opened(struct world *w, const char *signer_id, const struct session_
                                       .limits = {IDLE, ABSOLUTE, ABSENT},
                                       .generations = {1, 2, 3}};
 
-    assert_int_equal(authn_session_open(w->sessions, &o, handle, hash, &f), ESIGN_OK);
-    assert_string_not_equal(handle, hash);
     w->told = SESSION_END_NONE;
+    assert_int_equal(authn_session_open(w->sessions, &o, handle, &lease, &f), ESIGN_OK);
+    assert_string_not_equal(handle, lease.hash);
+    authn_session_give(w->sessions, &lease, true, false);
 }
 
 /* One use of the session that proves a component and signs. */
@@ -287,20 +293,104 @@ static void test_authn_session_matches__remembered_password_only(void **state)
     secret_free(wrong);
 }
 
+static void test_authn_session_open__many_of_one_signer__the_oldest_ends(void **state)
+{
+    REQ("3.4");
+    struct world *w = *state;
+    char handles[SESSION_SIGNER_MAX + 1][SESSION_HANDLE_LEN + 1];
+    struct fault f = {0};
+    const struct session_place place = {"mes", NULL, 1};
+
+    for (size_t i = 0; i <= SESSION_SIGNER_MAX; i++)
+        opened(w, "s1", &place, handles[i]);
+    assert_int_equal(w->told, SESSION_END_OTHER);
+    assert_int_equal(authn_sessions_count(w->sessions), SESSION_SIGNER_MAX);
+    assert_int_equal(used(w, handles[0], &place, true, &f), ESIGN_E_COMPONENTS_REQUIRED);
+    assert_int_equal(used(w, handles[1], &place, true, &f), ESIGN_OK);
+}
+
+static void test_authn_session_close__in_use__over_when_given_back(void **state)
+{
+    REQ("3.4", "S10");
+    struct world *w = *state;
+    char handle[SESSION_HANDLE_LEN + 1];
+    struct session_lease lease = {0};
+    struct fault f = {0};
+
+    opened(w, "s1", &place_one, handle);
+    assert_int_equal(authn_session_take(w->sessions, handle, &place_one, 1, &lease, &f), ESIGN_OK);
+    assert_int_equal(authn_session_close(w->sessions, handle, &place_one, &f), ESIGN_OK);
+    assert_int_equal(used(w, handle, &place_one, true, &f), ESIGN_E_COMPONENTS_REQUIRED);
+    authn_session_give(w->sessions, &lease, true, true);
+    authn_sessions_tick(w->sessions);
+    assert_int_equal(w->told, SESSION_END_CLOSED);
+    assert_int_equal(w->told_signings, 1);
+    opened(w, "s1", &place_one, handle);
+    assert_int_equal(authn_session_take(w->sessions, handle, &place_one, 1, &lease, &f), ESIGN_OK);
+    assert_int_equal(used(w, handle, &place_two, true, &f), ESIGN_E_SESSION);
+    authn_session_give(w->sessions, &lease, true, true);
+    assert_int_equal(used(w, handle, &place_one, true, &f), ESIGN_E_SESSION);
+    assert_int_equal(w->told, SESSION_END_PEER);
+    assert_int_equal(w->told_by, place_two.uid);
+    assert_int_equal(authn_session_close(w->sessions, handle, &place_one, &f),
+                     ESIGN_E_COMPONENTS_REQUIRED);
+}
+
+static void test_authn_session_take__end_that_cannot_be_told__told_later(void **state)
+{
+    REQ("11.10(e)", "3.4");
+    struct world *w = *state;
+    char handle[SESSION_HANDLE_LEN + 1];
+    struct fault f = {0};
+
+    opened(w, "s1", &place_one, handle);
+    w->deaf = true;
+    assert_int_equal(authn_session_close(w->sessions, handle, &place_one, &f), ESIGN_OK);
+    authn_sessions_tick(w->sessions);
+    assert_int_equal(w->told, SESSION_END_NONE);
+    assert_int_equal(used(w, handle, &place_one, true, &f), ESIGN_E_COMPONENTS_REQUIRED);
+    w->deaf = false;
+    authn_sessions_tick(w->sessions);
+    assert_int_equal(w->told, SESSION_END_CLOSED);
+    assert_int_equal(authn_sessions_count(w->sessions), 0);
+}
+
+static void test_authn_session_take__each_part_of_a_place__counts(void **state)
+{
+    REQ("S10");
+    struct world *w = *state;
+    static const struct session_place here = {"mes", "t1", 1000};
+    static const struct session_place others[] = {{"lims", "t1", 1000},
+                                                  {NULL, "t1", 1000},
+                                                  {"mes", "t2", 1000},
+                                                  {"mes", NULL, 1000},
+                                                  {"mes", "t1", 1001}};
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        char handle[SESSION_HANDLE_LEN + 1];
+        struct fault f = {0};
+        opened(w, "s1", &here, handle);
+        assert_int_equal(used(w, handle, &others[i], true, &f), ESIGN_E_SESSION);
+        assert_int_equal(w->told, SESSION_END_PEER);
+    }
+}
+
 static void test_authn_session_open__too_many__refused(void **state)
 {
     REQ("3.4");
     struct world *w = *state;
-    char handle[SESSION_HANDLE_LEN + 1], hash[SESSION_HANDLE_LEN + 1];
+    char handle[SESSION_HANDLE_LEN + 1], signer_id[32];
+    struct session_lease lease = {0};
     struct fault f = {0};
-    const struct session_opening o = {.signer_id = "s",
-                                      .user_id = "u",
-                                      .place = {"mes", NULL, 1},
-                                      .limits = {IDLE, ABSOLUTE, ABSENT}};
+    const struct session_place place = {"mes", NULL, 1};
+    const struct session_opening o = {
+        .signer_id = "s", .user_id = "u", .place = place, .limits = {IDLE, ABSOLUTE, ABSENT}};
 
-    for (int i = 0; i < SESSION_COUNT_MAX; i++)
-        assert_int_equal(authn_session_open(w->sessions, &o, handle, hash, &f), ESIGN_OK);
-    assert_int_equal(authn_session_open(w->sessions, &o, handle, hash, &f), ESIGN_E_BUSY);
+    for (int i = 0; i < SESSION_COUNT_MAX; i++) {
+        (void)snprintf(signer_id, sizeof(signer_id), "s%d", i);
+        opened(w, signer_id, &place, handle);
+    }
+    assert_int_equal(authn_session_open(w->sessions, &o, handle, &lease, &f), ESIGN_E_BUSY);
     authn_sessions_stop(w->sessions);
     assert_int_equal(w->told, SESSION_END_STOP);
     assert_int_equal(authn_sessions_count(w->sessions), 0);
@@ -321,6 +411,10 @@ int main(void)
         CASE(test_authn_sessions_moved__one_signer__others_go_on),
         CASE(test_authn_session_take__in_use__waits_until_the_deadline),
         CASE(test_authn_session_matches__remembered_password_only),
+        CASE(test_authn_session_open__many_of_one_signer__the_oldest_ends),
+        CASE(test_authn_session_close__in_use__over_when_given_back),
+        CASE(test_authn_session_take__end_that_cannot_be_told__told_later),
+        CASE(test_authn_session_take__each_part_of_a_place__counts),
         CASE(test_authn_session_open__too_many__refused),
     };
 

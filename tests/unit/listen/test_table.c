@@ -39,6 +39,9 @@ static void test_table_add__limits__some_are_kept_for_terminals(void **state)
     table_remove(t, last);
     assert_non_null(table_add(t, 104, &anna));
     assert_int_equal(table_count(t), 4);
+    assert_null(table_add(t, 105, &anna));
+    assert_non_null(table_add(t, 105, &root)); /* the service's look at itself finds room */
+    assert_null(table_add(t, 106, &root));
     table_free(t);
 }
 

@@ -1,4 +1,4 @@
-#include "site/turns.h"
+#include "base/turns.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "req.h"
 
 #include "base/clock.h"
-#include "site/turns.h"
+#include "base/turns.h"
 
 #include <stdatomic.h>
 
