@@ -166,7 +166,14 @@ class Sessions(Case):
             except Refused:
                 pass
 
+        def guess_one_shot():
+            try:
+                self.sign(None, {"user_id": "spread", "password": WRONG})
+            except Refused:
+                pass
+
         threads = [threading.Thread(target=guess, args=(h,)) for h in list(handles) * 3]
+        threads += [threading.Thread(target=guess_one_shot) for _ in range(6 if ROOT else 0)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -289,6 +296,29 @@ class Sessions(Case):
         self.refused("E_COMPONENTS_REQUIRED", "noncontinuous", self.sign, session,
                      {"password": self.signer.password})
         self.sign(second, self.other.components)
+
+    @req("3.4", "S11")
+    def test_two_open_at_once__one_session_at_the_terminal(self):
+        handles = {}
+
+        def run(person):
+            handles[person.user_id] = self.esignd.open_session(person)
+
+        for _ in range(4):
+            people = [self.signer, self.other]
+            threads = [threading.Thread(target=run, args=(p,)) for p in people]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            alive = []
+            for person in people:
+                try:
+                    self.sign(handles[person.user_id], person.components)
+                    alive.append(person.user_id)
+                except Refused as refused:
+                    self.assertEqual(refused.reason, "noncontinuous")
+            self.assertEqual(len(alive), 1)
 
     @req("11.200(a)(1)", "5.7")
     def test_open__anything_less_than_all__refused(self):
