@@ -10,15 +10,20 @@ enum { LAST_BATCH = 200 };
 
 static const char *const last_roles[REGISTER_LAST_ROLES] = {"regadmin", "secofficer"};
 
-/* Who waits for a new password can't act, and perhaps never will. */
-static enum esign_rc last_has_password(struct site *s, const char *signer_id, bool *ret,
-                                       struct fault *f)
+/* Who waits for a new password can't act, and perhaps never will; nor who is locked, if that
+ * counts.
+ */
+static enum esign_rc last_is_able(struct site *s, const char *signer_id, int64_t lock_after,
+                                  bool *ret, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *credential = NULL;
+    bool locked = false;
     enum esign_rc rc = store_get(site_store(s), "credential", signer_id, &credential, NULL, f);
 
+    if (rc == ESIGN_OK && lock_after > 0)
+        rc = authn_is_locked(site_store(s), signer_id, lock_after, &locked, f);
     if (rc == ESIGN_OK)
-        *ret = strcmp(json_str(credential, "state"), "revoked") != 0;
+        *ret = strcmp(json_str(credential, "state"), "revoked") != 0 && !locked;
     return rc;
 }
 
@@ -33,7 +38,7 @@ static enum esign_rc last_note(struct site *s, const json_t *item, const char *l
         officer = officer || authz_has_role(signer, last_roles[i]);
     if (!officer || strcmp(json_str(item, "id"), leaver_id) == 0)
         return ESIGN_OK;
-    enum esign_rc rc = last_has_password(s, json_str(item, "id"), &able, f);
+    enum esign_rc rc = last_is_able(s, json_str(item, "id"), ret->lock_after, &able, f);
     if (rc != ESIGN_OK || !able)
         return rc;
     for (size_t i = 0; i < REGISTER_LAST_ROLES; i++) {
@@ -95,6 +100,16 @@ enum esign_rc register_keep_officers(struct site *s, const json_t *leaver,
     return rc;
 }
 
+/* Whether somebody with the role remains besides that person; NULL: anybody. */
+static bool last_other(const struct register_last *last, const char *role, const char *signer_id)
+{
+    for (size_t i = 0; i < REGISTER_LAST_ROLES; i++)
+        for (size_t k = 0; strcmp(last_roles[i], role) == 0 && k < last->roles[i].count; k++)
+            if (!signer_id || strcmp(last->roles[i].signer_id[k], signer_id) != 0)
+                return true;
+    return false;
+}
+
 enum esign_rc register_check_second(struct site *s, const char *role, const char *requester,
                                     const char *subject, struct fault *f)
 {
@@ -103,12 +118,22 @@ enum esign_rc register_check_second(struct site *s, const char *role, const char
 
     if (rc != ESIGN_OK)
         return rc;
-    for (size_t i = 0; i < REGISTER_LAST_ROLES; i++)
-        for (size_t k = 0; strcmp(last_roles[i], role) == 0 && k < last.roles[i].count; k++)
-            if (strcmp(last.roles[i].signer_id[k], requester) != 0)
-                return ESIGN_OK;
+    if (last_other(&last, role, requester))
+        return ESIGN_OK;
     return fault_reason(f, ESIGN_E_DUAL_REQUIRED, "last-officers",
                         "two other officers are needed for this, and there is nobody with the role "
                         "%s who could approve it",
                         role);
+}
+
+enum esign_rc register_check_nobody(struct site *s, const char *signer_id, int64_t lock_after,
+                                    struct fault *f)
+{
+    struct register_last last = {.lock_after = lock_after};
+    enum esign_rc rc = last_find(s, signer_id, &last, f);
+
+    if (rc == ESIGN_OK && last_other(&last, "secofficer", NULL))
+        rc = fault_reason(f, ESIGN_E_POLICY, "officer-left",
+                          "an officer can do this: esign signer unlock USER_ID --reason TEXT");
+    return rc;
 }

@@ -10,7 +10,7 @@
 
 enum { RECOVERY_REASON_MAX = 500 };
 
-/* Only an officer who is locked; signers are unlocked by officers. */
+/* Only an officer who is locked, while no other could unlock; signers are unlocked by officers. */
 static enum esign_rc recovery_check(struct site *s, const json_t *signer, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *policy = NULL;
@@ -25,6 +25,9 @@ static enum esign_rc recovery_check(struct site *s, const json_t *signer, struct
                              authn_limits_of(policy).lock_after, &locked, f);
     if (rc == ESIGN_OK && !locked)
         rc = fault_set(f, ESIGN_E_CONFLICT, "this officer is not locked");
+    if (rc == ESIGN_OK)
+        rc = register_check_nobody(s, json_str(signer, "signer_id"),
+                                   authn_limits_of(policy).lock_after, f);
     return rc;
 }
 

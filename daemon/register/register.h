@@ -90,14 +90,15 @@ enum esign_rc register_revoke(struct site *s, const struct register_origin *orig
                               const struct authn_person *officer, const char *user_id,
                               const char *reason, struct fault *f) MUST_CHECK;
 
-/* Reset the failure counter.  ESIGN_E_DUAL_SELF: an officer can't unlock himself. */
+/* Reset the failure counter of a locked signer.  ESIGN_E_DUAL_SELF: an officer can't unlock
+ * himself; ESIGN_E_SIGNER_STATE: revoked; ESIGN_E_CONFLICT: not locked. */
 enum esign_rc register_unlock(struct site *s, const struct register_origin *origin,
                               const struct authn_person *officer, const char *user_id,
                               const char *reason, struct fault *f) MUST_CHECK;
 
 /* Reset an officer's counter as root of this machine, when no officer is left who could.  uid: of
- * the peer.  ESIGN_E_AUTHZ: no officer; ESIGN_E_CONFLICT: not locked.  Source:
- * requirements 5.10, 5.26. */
+ * the peer.  ESIGN_E_AUTHZ: no officer; ESIGN_E_CONFLICT: not locked; ESIGN_E_POLICY
+ * (officer-left): another officer can.  Source: requirements 5.10, 5.26. */
 enum esign_rc register_unlock_officer(struct site *s, const struct register_origin *origin,
                                       int64_t uid, const char *user_id, const char *reason,
                                       struct fault *f) MUST_CHECK;

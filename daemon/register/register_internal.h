@@ -87,6 +87,7 @@ struct register_last {
         char signer_id[REGISTER_LAST_PERSONS][SITE_ID_MAX];
         int64_t seq[REGISTER_LAST_PERSONS];
     } roles[REGISTER_LAST_ROLES];
+    int64_t lock_after; /* 0: who is locked remains, too: an officer can unlock */
 };
 enum esign_rc register_keep_officers(struct site *s, const json_t *leaver,
                                      struct register_last *ret, struct store_change *change,
@@ -96,6 +97,12 @@ enum esign_rc register_keep_officers(struct site *s, const json_t *leaver,
  * ids), or nobody could approve.  ESIGN_E_DUAL_REQUIRED, reason "last-officers". */
 enum esign_rc register_check_second(struct site *s, const char *role, const char *requester,
                                     const char *subject, struct fault *f) MUST_CHECK;
+
+/* No officer but that one (a signer id) may be left who could unlock: active, with a password, and
+ * with fewer than lock_after failures.  ESIGN_E_POLICY, reason "officer-left"; errors of the store.
+ * Source: requirements 5.10. */
+enum esign_rc register_check_nobody(struct site *s, const char *signer_id, int64_t lock_after,
+                                    struct fault *f) MUST_CHECK;
 
 /* Policy, block list, meanings, plans and statement of the policy directory, checked; version 1 of
  * each.  rets: owned by the caller.  ESIGN_E_POLICY with the member at fault. */

@@ -77,6 +77,23 @@ enum esign_rc register_revoke(struct site *s, const struct register_origin *orig
     return rc;
 }
 
+/* Only an active signer who is locked, so that the trail tells of no unlocking that was none. */
+static enum esign_rc state_check_locked(struct site *s, const json_t *signer, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *policy = NULL;
+    bool locked = false;
+
+    if (strcmp(json_str(signer, "state"), "revoked") == 0)
+        return fault_reason(f, ESIGN_E_SIGNER_STATE, "revoked", "this signer is revoked");
+    enum esign_rc rc = site_policy(s, &policy, NULL, f);
+    if (rc == ESIGN_OK)
+        rc = authn_is_locked(site_store(s), json_str(signer, "signer_id"),
+                             authn_limits_of(policy).lock_after, &locked, f);
+    if (rc == ESIGN_OK && !locked)
+        rc = fault_set(f, ESIGN_E_CONFLICT, "this signer is not locked");
+    return rc;
+}
+
 enum esign_rc register_unlock(struct site *s, const struct register_origin *origin,
                               const struct authn_person *officer, const char *user_id,
                               const char *reason, struct fault *f)
@@ -85,20 +102,25 @@ enum esign_rc register_unlock(struct site *s, const struct register_origin *orig
     struct store_change change = {0};
     struct store_receipt receipt;
     char object[80];
+    int64_t seq = -1;
     enum esign_rc rc = state_check_reason(reason, f);
 
     if (rc == ESIGN_OK)
-        rc = authn_find_signer(site_store(s), user_id, &signer, NULL, f);
+        rc = authn_find_signer(site_store(s), user_id, &signer, &seq, f);
     if (rc != ESIGN_OK)
         return rc;
     const char *signer_id = json_str(signer, "signer_id");
     if (strcmp(signer_id, officer->signer_id) == 0)
         return fault_set(f, ESIGN_E_DUAL_SELF, "another officer must unlock an officer");
+    rc = state_check_locked(s, signer, f);
+    if (rc != ESIGN_OK)
+        return rc;
     (void)snprintf(object, sizeof(object), "signer/%s", signer_id);
     CLEANUP(json_decref_p)
     json_t *attempt = json_pack("{s:s, s:i}", "signer_id", signer_id, "failures", 0);
     site_put(&change, "attempt", signer_id, attempt);
     authn_settle_into(officer, &change);
+    site_guard(&change, "signer", signer_id, seq);
     const struct audit_act act = register_act(origin, officer, "signer.unlock", object, reason);
     rc = site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f);
     if (rc == ESIGN_OK)

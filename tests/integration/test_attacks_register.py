@@ -263,6 +263,23 @@ class Register(Case):
                                  [("userid/" + user_id, result, {"role": "peer", "uid": 0})])
 
 
+    @req("11.10(e)", "11.300(d)")
+    def test_unlock__of_one_who_is_not_locked__refused_and_entered(self):
+        self.esignd.enrol("unlocked")
+        self.esignd.enrol("left-long-ago")
+        self.revoke("left-long-ago")
+        for user_id, code, reason in (("unlocked", "E_CONFLICT", ""),
+                                      ("left-long-ago", "E_SIGNER_STATE", "revoked")):
+            with self.subTest(user_id=user_id):
+                size = self.size()
+                self.refused(code, self.esignd.post, "/v1/signers/%s/unlock" % user_id,
+                             {"components": self.esignd.officers[0].components,
+                              "reason": "a try"}, reason=reason or None)
+                self.assertEqual([(e["object"], e["result"])
+                                  for e in self.since(size, "signer.unlock")],
+                                 [("userid/" + user_id,
+                                   "%s(%s)" % (code, reason) if reason else code)])
+
     @req("5.23", "A1", "11.300(c)")
     def test_reset__while_the_token_signs__no_signature(self):
         signer = self.esignd.enrol("in-flight")
