@@ -31,8 +31,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_OFFLINE] = {"offline", 0, NULL, "Judge the signature here, without a daemon."},
     [OPTION_TRUST] = {"trust", 0, "CA.pem", "Certificates that are trusted (esign ca)."},
     [OPTION_LOG_KEY] = {"log-key", 0, "KEY",
-                        "Public key of the audit trail: a PEM file or the base64 that esign ca "
-                        "--json shows."},
+                        "Public key of the audit trail: a PEM file or the base64 in the member "
+                        "log_spki of esign ca --json."},
     [OPTION_PROOF] =
         {"proof", 0, "FILE",
          "Proof that the signature stands in the audit trail (esign signature proof)."},

@@ -28,6 +28,7 @@ enum cli_exit command_ticket_show(struct cli *cli)
 {
     static const struct show_column rows[] = {{"ticket", "ticket"},
                                               {"state", "state"},
+                                              {"ended because", "end_reason"},
                                               {"record type", "record.type"},
                                               {"record id", "record.id"},
                                               {"version", "record.version"},

@@ -5,7 +5,8 @@
  *
  * Each line of standard input stands for what the person types in the dialog of one record: it must
  * be asked for each time, after the record was shown, and must not be kept.  TERMINAL is where the
- * person sits.  The user that runs it must be a registered application with the right entry_app.
+ * person sits, as the application declares it: nobody checks that, and the signature says so.  The
+ * user that runs it must be a registered application with the right entry_app.
  * Build: cc session.c $(pkg-config --cflags --libs esign) */
 #include <esign/client.h>
 

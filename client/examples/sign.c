@@ -7,6 +7,7 @@
 #include <esign/client.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static char record[1024 * 1024], password[1024];
@@ -37,7 +38,7 @@ int main(int argc, char **argv)
         .meaning = argv[4],
     };
     const struct esign_components components = {argv[5], password, strcspn(password, "\n")};
-    if (fclose(file) != 0 || esign_open(NULL, &esign, error) != ESIGN_OK)
+    if (fclose(file) != 0 || esign_open(getenv("ESIGN_SOCKET"), &esign, error) != ESIGN_OK)
         return failed("open", error);
     if (esign_sign(esign, &request, &components, &signature, error) != ESIGN_OK)
         return failed("sign", error);

@@ -67,6 +67,25 @@ class Exits(Faked):
                 self.server.replies["GET /v1/meanings"] = problem("E_AUTHZ", reason=reason)
                 self.assertIn(hint, self.run_esign("meaning", "list").stderr)
 
+    @req("11.10(d)")
+    def test_any__refused_for_now__the_way_out_can_be_typed(self):
+        for code, reason, hint in (
+                ("E_SIGNER_STATE", "locked", b"`esign signer unlock USER_ID --reason TEXT`"),
+                ("E_CRED_STATE", "revoked", b"`esign credential set USER_ID`"),
+                ("E_CRED_STATE", "used", b"`esign credential reset USER_ID --reason TEXT`"),
+                ("E_DUAL_REQUIRED", "last-officers", b"`esign signer enroll`"),
+                ("E_DUAL_REQUIRED", "", b"`esign approvals approve`")):
+            with self.subTest(code=code, reason=reason):
+                self.server.replies["GET /v1/meanings"] = problem(code, reason=reason)
+                self.assertIn(hint, self.run_esign("meaning", "list").stderr)
+
+    @req("requirements 3.6")
+    def test_ticket_show__declined__says_why(self):
+        self.server.replies["GET /v1/tickets/T-1"] = (
+            200, ticket_reply(b"x", state="declined", end_reason="wrong lot"))
+        self.assertRegex(self.run_esign("ticket", "show", "T-1").stdout,
+                         rb"ended because +wrong lot\n")
+
     @req("design 5")
     def test_any__connection_closed__peer_denied(self):
         done = self.run_esign("status")
