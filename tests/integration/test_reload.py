@@ -107,6 +107,15 @@ class Reload(unittest.TestCase):
         self.assertFalse(self.configuration()["refused"])
         self.assertNotIn(b"configuration", self.esignd.esign("status", "--health").stdout)
 
+    @req("2.4", "design 4")
+    def test_launch_reload__refused_file__fails_and_says_why(self):
+        self.reload(self.changed("clock.max_error_ms", 0))
+        with self.assertRaisesRegex(RuntimeError, "the file is not in force: "
+                                                  ".*clock.max_error_ms must be 1 to"):
+            self.esignd.launch("reload")
+        self.reload(self.text)
+        self.esignd.launch("reload")
+
     @req("11.10(a)", "11.10(e)", "design 4")
     def test_reload__other_policy_on_disk__not_taken(self):
         folder = os.path.join(self.esignd.root, "etc", "policy")
