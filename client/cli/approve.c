@@ -49,6 +49,14 @@ static enum cli_exit approve_tell(const struct cli *cli, const struct esign_resu
     return CLI_DONE;
 }
 
+/* After a question that was not answered. */
+static void approve_tell_unsigned(const char *ticket)
+{
+    (void)fputs("  not signed; the ticket stays: esign approve ", stderr);
+    show_text(stderr, ticket, false);
+    (void)fputc('\n', stderr);
+}
+
 /* One ticket, as a signing on its own. */
 static enum cli_exit approve_one(struct cli *cli)
 {
@@ -62,8 +70,11 @@ static enum cli_exit approve_one(struct cli *cli)
         rc = present_fetch(cli, cli->operands[0], &ticket);
     if (rc == CLI_DONE && file)
         rc = approve_compare(cli, ticket, file);
-    if (rc == CLI_DONE)
-        rc = authorise_ticket(cli, ticket, &person, &signature);
+    if (rc != CLI_DONE)
+        return rc;
+    rc = authorise_ticket(cli, ticket, &person, &signature);
+    if (person.nothing || (rc == CLI_REFUSED && esign_error_code(cli->error) == ESIGN_OK))
+        approve_tell_unsigned(cli->operands[0]);
     if (rc != CLI_DONE)
         return rc;
     return out ? sign_finish(cli, signature, out) : approve_tell(cli, signature);
@@ -98,6 +109,8 @@ static enum cli_exit approve_next(struct series *series, const char *id, bool *r
         rc = series_sign(series, ticket, &signature);
     if (rc == CLI_DONE)
         return approve_tell(cli, signature);
+    if (shown && series->person.nothing)
+        approve_tell_unsigned(id);
     enum esign_rc code = esign_error_code(cli->error);
     bool own = shown ? series->person.nothing : code == ESIGN_OK; /* found here */
     *ret_go_on = !hold_is_ended() && (own || approve_is_of_ticket(code));

@@ -147,6 +147,11 @@ static enum esign_rc ask_interrupted(struct fault *f)
     return fault_reason(f, ESIGN_E_CONFLICT, "interrupted", "interrupted before an answer");
 }
 
+static enum esign_rc ask_nothing(struct fault *f)
+{
+    return fault_reason(f, ESIGN_E_PROTO, ASK_NOTHING, "nothing was entered");
+}
+
 static enum esign_rc ask_terminal_secret(const struct ask *ask, const char *prompt,
                                          struct secret **ret, struct fault *f)
 {
@@ -164,7 +169,7 @@ static enum esign_rc ask_terminal_secret(const struct ask *ask, const char *prom
     if (len == ASK_INTERRUPTED)
         return ask_interrupted(f);
     if (len == 0)
-        return fault_set(f, ESIGN_E_PROTO, "nothing was entered");
+        return ask_nothing(f);
     if (!secret)
         return fault_set(f, ESIGN_E_TOO_LARGE, "a secret has at most %d bytes", SECRET_MAX);
     *ret = secret;
@@ -227,9 +232,10 @@ enum esign_rc ask_line(const char *prompt, const char *instead, char *ret, struc
     ask_close(&terminal);
     if (len == ASK_INTERRUPTED)
         return ask_interrupted(f);
-    if (len <= 0)
-        return fault_set(f, ESIGN_E_PROTO,
-                         len == 0 ? "nothing was entered" : "the line is too long");
+    if (len == 0)
+        return ask_nothing(f);
+    if (len < 0)
+        return fault_set(f, ESIGN_E_PROTO, "the line is too long");
     ret[len] = '\0';
     return ESIGN_OK;
 }

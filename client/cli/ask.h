@@ -13,11 +13,14 @@ struct ask {
 
 enum { ASK_MEANWHILE_MS = 10000 };
 
+#define ASK_NOTHING "nothing" /* the reason when an empty line was entered */
+
 /* One secret.  prompt: shown on the terminal, without the colon.  twice: it is new, so on the
  * terminal it is asked for two times and must be the same.  Blocks until it is entered; signals
  * that end or stop the program put the terminal back first.  ret: owned by the caller.
- * ESIGN_E_PROTO: nothing was entered, or not the same; ESIGN_E_TOO_LARGE; ESIGN_E_POLICY: there is
- * no terminal; ESIGN_E_CONFLICT, reason "interrupted": a signal came that is held back (hold.h). */
+ * ESIGN_E_PROTO: nothing was entered (reason ASK_NOTHING), or not the same; ESIGN_E_TOO_LARGE;
+ * ESIGN_E_POLICY: there is no terminal; ESIGN_E_CONFLICT, reason "interrupted": a signal came that
+ * is held back (hold.h). */
 enum esign_rc ask_secret(const struct ask *ask, const char *prompt, bool twice, struct secret **ret,
                          struct fault *f) MUST_CHECK;
 

@@ -31,8 +31,10 @@ bool authorise_again(const struct cli *cli, enum esign_rc rc, int *tries)
 {
     int wait_s = esign_error_retry_after(cli->error);
 
-    if ((rc != ESIGN_E_AUTH_FAILED && rc != ESIGN_E_RATE) || --*tries <= 0 || cli->ask.fd >= 0 ||
-        hold_is_ended())
+    if ((rc != ESIGN_E_AUTH_FAILED && rc != ESIGN_E_RATE) || cli->ask.fd >= 0 || hold_is_ended())
+        return false;
+    bool judged = rc == ESIGN_E_AUTH_FAILED || wait_s <= 0; /* else it was not looked at */
+    if (judged && --*tries <= 0)
         return false;
     if (rc == ESIGN_E_AUTH_FAILED)
         (void)fputs("esign: user id or password is wrong; enter them again.\n", stderr);

@@ -13,7 +13,7 @@ enum cli_exit authorise_ticket(struct cli *cli, const struct esign_result *ticke
                                struct person *person, struct esign_result **ret);
 
 /* After a refusal: whether the components are asked for again on the terminal, which is said.
- * tries: those that are left. */
+ * tries: those that are left; what came too early, with a time to wait, is none. */
 bool authorise_again(const struct cli *cli, enum esign_rc rc, int *tries);
 
 /* What becomes of a ticket that this command made and that was not signed: it is cancelled, unless

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/encode.h"
 #include "base/secret.h"
@@ -69,8 +70,16 @@ static const struct cli_hint {
     {ESIGN_E_INTERNAL, NULL, "The administrator finds more in the service's log."},
 };
 
-static void cli_print_hint(enum esign_rc code, const char *reason)
+static void cli_print_hint(const struct cli *cli, enum esign_rc code, const char *reason)
 {
+    if (code == ESIGN_E_AUTH_FAILED && cli->one_time)
+        return;
+    if (code == ESIGN_E_AUTHZ && !*reason && geteuid() == 0) {
+        (void)fputs("  Root can do nothing but `esign status` and what initialises or repairs the "
+                    "service; run it as\n  the user of a terminal or application.\n",
+                    stderr);
+        return;
+    }
     for (size_t i = 0; i < sizeof(cli_hints) / sizeof(cli_hints[0]); i++) {
         const struct cli_hint *hint = &cli_hints[i];
         if (hint->code != code || (hint->reason && strcmp(hint->reason, reason) != 0))
@@ -106,7 +115,7 @@ enum cli_exit cli_failed(const struct cli *cli)
 
     cli_print_error(esign_error_name(e), esign_error_reason(e), esign_error_detail(e),
                     esign_error_field(e));
-    cli_print_hint(esign_error_code(e), esign_error_reason(e));
+    cli_print_hint(cli, esign_error_code(e), esign_error_reason(e));
     if (esign_error_retry_after(e) > 0)
         (void)fprintf(stderr, "  Wait %d s, then the same can be tried again.\n",
                       esign_error_retry_after(e));
@@ -117,7 +126,11 @@ enum cli_exit cli_failed(const struct cli *cli)
 
 enum cli_exit cli_fault(const struct cli *cli, const struct fault *f)
 {
-    (void)cli; /* as cli_failed */
+    (void)cli;                                 /* as cli_failed */
+    if (strcmp(f->reason, ASK_NOTHING) == 0) { /* a person's decision, not an error */
+        (void)fprintf(stderr, "esign: %s\n", f->detail);
+        return CLI_REFUSED;
+    }
     cli_print_error(fault_name(f->rc), f->reason, f->detail[0] ? f->detail : fault_text(f->rc),
                     f->field);
     if (f->cause)

@@ -15,6 +15,7 @@ struct cli {
     struct esign_error *error; /* of the last call; printed by cli_failed() */
     char **operands;           /* after the words of the command */
     int operand_count;
+    bool one_time; /* a one-time secret is sent, no user id with a password that counts failures */
     struct ask ask;
 };
 

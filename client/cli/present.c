@@ -1,6 +1,7 @@
 #include "cli/present.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* One row: a member of the ticket, and what is said if it is not there. */
 struct present_row {
@@ -103,6 +104,18 @@ void present_ticket(const struct cli *cli, const struct esign_result *ticket)
     (void)fflush(out); /* before the prompt appears on the terminal */
 }
 
+/* Whether --as names the signer whom the ticket is for, if it names one. */
+static enum cli_exit present_check_signer(const struct cli *cli, const struct esign_result *ticket)
+{
+    const char *signer = esign_result_string(ticket, "signer"), *as = cli_option(cli, OPTION_AS);
+    struct fault f = {0};
+
+    if (!signer || !as || strcasecmp(signer, as) == 0) /* codes are ASCII */
+        return CLI_DONE;
+    (void)fault_set(&f, ESIGN_E_AUTHZ, "this ticket is for %.64s, not for %.64s", signer, as);
+    return cli_fault(cli, &f);
+}
+
 enum cli_exit present_fetch(struct cli *cli, const char *id, struct esign_result **ret)
 {
     enum cli_exit rc = cli_outcome(cli, esign_ticket_show(cli->daemon, id, ret, cli->error));
@@ -111,5 +124,5 @@ enum cli_exit present_fetch(struct cli *cli, const char *id, struct esign_result
         rc = present_check(cli, *ret);
     if (rc == CLI_DONE)
         present_ticket(cli, *ret);
-    return rc;
+    return rc == CLI_DONE ? present_check_signer(cli, *ret) : rc;
 }

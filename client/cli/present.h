@@ -3,8 +3,8 @@
 
 #include "cli/cli.h"
 
-/* Get a ticket, check it (present_check()) and show it.  ret: owned by the caller, also set if the
- * check fails. */
+/* Get a ticket, check it (present_check()) and show it; refused if it is for another signer than
+ * --as.  ret: owned by the caller, also set if a check fails. */
 enum cli_exit present_fetch(struct cli *cli, const char *id, struct esign_result **ret);
 
 /* Whether all that a signer must see is there and the ticket can still be signed or declined.

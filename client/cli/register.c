@@ -32,6 +32,7 @@ enum cli_exit register_take_halves(struct cli *cli, json_t *body)
     enum cli_exit rc =
         cli_secret(cli, body, "receipt", "First half, from the officer who asked", false);
 
+    cli->one_time = true;
     if (rc == CLI_DONE)
         rc = cli_secret(cli, body, "secret", "Second half, from the officer who approved", false);
     return rc == CLI_DONE ? cli_secret(cli, body, "password", "New password", true) : rc;

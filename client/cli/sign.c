@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/encode.h"
 #include "cli/authorise.h"
@@ -74,6 +75,18 @@ enum cli_exit sign_check_out(const struct cli *cli, const char *path)
     (void)fault_set(&f, ESIGN_E_CONFLICT,
                     "%.120s can't be written: %.60s; nothing was signed. Use -o FILE", path,
                     strerror(cause));
+    return cli_fault(cli, &f);
+}
+
+/* As sign_check_out(), for a name that nobody gave: what is there may be the only copy. */
+static enum cli_exit sign_check_new(const struct cli *cli, const char *path)
+{
+    struct fault f = {0};
+
+    if (access(path, F_OK) != 0)
+        return sign_check_out(cli, path);
+    (void)fault_set(&f, ESIGN_E_CONFLICT,
+                    "%.120s is there already; nothing was signed. Use -o FILE", path);
     return cli_fault(cli, &f);
 }
 
@@ -205,10 +218,10 @@ enum cli_exit command_sign(struct cli *cli)
     int len = snprintf(path, sizeof(path), "%s.p7s", cli->operands[0]);
     if (rc == CLI_DONE && !out && (len < 0 || (size_t)len >= sizeof(path)))
         rc = cli_usage("the file's name is too long; give -o FILE");
+    if (rc == CLI_DONE)
+        rc = out ? sign_check_out(cli, out) : sign_check_new(cli, path);
     if (!out)
         out = path;
-    if (rc == CLI_DONE)
-        rc = sign_check_out(cli, out);
     if (rc == CLI_DONE)
         rc = cli_outcome(cli, esign_status(cli->daemon, &status, cli->error));
     if (rc != CLI_DONE)

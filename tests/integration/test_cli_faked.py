@@ -79,6 +79,17 @@ class Exits(Faked):
                 self.server.replies["GET /v1/meanings"] = problem(code, reason=reason)
                 self.assertIn(hint, self.run_esign("meaning", "list").stderr)
 
+    @req("11.300")
+    def test_set_and_activate__wrong_half__no_word_of_user_id_and_lock(self):
+        refused = problem("E_AUTH_FAILED", 401)
+        for words, path in ((("credential", "set", "jdoe"), "set-password"),
+                            (("signer", "activate", "jdoe", "--accept", "a:1"), "activate")):
+            with self.subTest(words=words):
+                self.server.replies["POST /v1/signers/jdoe/" + path] = refused
+                done = self.run_esign(*words, passwords=["R-1", "S-2", PASSWORD])
+                self.assertIn(b"E_AUTH_FAILED", done.stderr)
+                self.assertNotIn(b"Check user id", done.stderr)
+
     @req("requirements 3.6")
     def test_ticket_show__declined__says_why(self):
         self.server.replies["GET /v1/tickets/T-1"] = (

@@ -99,6 +99,21 @@ class Signing(Faked):
         self.assertEqual(sorted(os.listdir(self.directory)), ["record.txt", "sock"])
 
     @req("11.10(d)", "11.70")
+    def test_sign__signature_there_already__replaced_only_if_named(self):
+        self.write("record.txt.p7s", b"an earlier one")
+        self.server.replies["GET /v1/status"] = status_reply("application")
+        self.server.replies["POST /v1/signatures"] = (201, signature_reply())
+        done = self.run_esign("sign", self.record, *self.ARGUMENTS, passwords=[PASSWORD])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"is there already; nothing was signed. Use -o FILE", done.stderr)
+        self.assertEqual(self.server.asked, [])
+        done = self.run_esign("sign", self.record, *self.ARGUMENTS, "-o", self.record + ".p7s",
+                              passwords=[PASSWORD])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(self.record + ".p7s", "rb") as file:
+            self.assertEqual(file.read(), b"DER of a signature")
+
+    @req("11.10(d)", "11.70")
     def test_sign__output_lost_meanwhile__told_not_to_sign_again(self):
         gone = self.file("gone")
         os.mkdir(gone)
@@ -268,6 +283,20 @@ class Signing(Faked):
         self.assertIn(" " * 13 + "meaning      I reject this record.", shown)
         self.assertIn("This request holds characters that can't be shown", text)
 
+    @req("requirements 3.6", "11.10(g)")
+    def test_approve_and_decline__for_another_signer__password_not_asked(self):
+        self.server.replies["GET /v1/tickets/T-1"] = (
+            200, ticket_reply(b"the record", signer="mkeller"))
+        for words in (("approve", "T-1"), ("approve", "T-1", "T-1"),
+                      ("decline", "T-1", "--reason", "x")):
+            with self.subTest(words=words):
+                done = self.run_esign(*words, "--as", "jdoe", passwords=[PASSWORD] * 2)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(b"this ticket is for mkeller, not for jdoe", done.stderr)
+        self.assertEqual({method for method, _, _ in self.server.asked}, {"GET"})
+        done = self.run_esign("approve", "T-1", "--as", "MKeller", passwords=[PASSWORD])
+        self.assertEqual(len(self.bodies("/v1/tickets/T-1/authorise")), 2, done.stderr)
+
     @req("requirements 3.6")
     def test_approve__longest_texts__nothing_is_cut(self):
         self.server.replies["GET /v1/tickets/T-1"] = (
@@ -322,11 +351,27 @@ class Terminal(Typed):
         self.assertEqual(self.bodies("/v1/tickets/T-1/authorise"), [])
 
     @req("11.300")
-    def test_prompt__empty__refused(self):
-        self.approve()
-        os.write(self.terminal, b"\n")
-        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 1)
+    def test_prompt__empty__not_signed_and_the_ticket_stays(self):
+        self.server.replies["GET /v1/tickets/T-1"] = (200, ticket_reply(b"the record"))
+        for words, prompt in ((("--as", "jdoe"), b"Password of jdoe: "), ((), b"User id: ")):
+            self.spawn("approve", "T-1", *words)
+            self.type((prompt, ""))
+            self.assertEqual(os.waitstatus_to_exitcode(self.end()), 1)
+            self.assertIn(b"not signed; the ticket stays: esign approve T-1", self.screen)
+            self.assertNotIn(b"E_PROTO", self.screen)
         self.assertEqual(self.bodies("/v1/tickets/T-1/authorise"), [])
+
+    @req("11.300(d)", "requirements 0.2")
+    def test_approve__too_early__does_not_use_up_an_entry(self):
+        self.server.replies["GET /v1/tickets/T-1"] = (200, ticket_reply(b"the record"))
+        self.server.replies["POST /v1/tickets/T-1/authorise"] = problem(
+            "E_RATE", 429, reason="delay", retry_after=2, retryable=True)
+        self.spawn("approve", "T-1", "--as", "jdoe")
+        self.type(*[(b"Password of jdoe: ", PASSWORD)] * 4)
+        self.read_until(b"Password of jdoe: ")
+        self.server.replies["POST /v1/tickets/T-1/authorise"] = (200, signature_reply())
+        os.write(self.terminal, PASSWORD.encode() + b"\n")
+        self.assertEqual(os.waitstatus_to_exitcode(self.end()), 0, self.screen)
 
     @req("11.300", "requirements 3.1")
     def test_activate__typed__statement_shown_and_password_twice(self):
