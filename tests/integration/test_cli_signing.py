@@ -503,7 +503,8 @@ class Series(Typed):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(b"3 of 3 tickets signed\n", done.stdout)
         whole = {"user_id": "jdoe", "password": PASSWORD}
-        self.assertEqual(self.bodies("/v1/sessions"), [{"components": whole}])
+        self.assertEqual(self.bodies("/v1/sessions"),
+                         [{"components": whole, "presence": "connection"}])
         self.assertEqual([self.authorised(ticket)[0]["components"] for ticket in self.TICKETS],
                          [whole, {"password": "two"}, {"password": "three"}])
         self.assertEqual({self.authorised(ticket)[0]["session"] for ticket in self.TICKETS},
