@@ -70,6 +70,21 @@ static enum cli_exit init_wait(struct cli *cli)
     return cli_fault(cli, &f);
 }
 
+/* Before anything is asked or made.  A service that does not answer yet is told of later. */
+static enum cli_exit init_check(struct cli *cli)
+{
+    CLEANUP(esign_result_free_p) struct esign_result *status = NULL;
+    struct fault f = {0};
+
+    if (esign_status(cli->daemon, &status, NULL) != ESIGN_OK)
+        return CLI_DONE;
+    const char *state = esign_result_string(status, "state");
+    if (!state || strcmp(state, "ready") != 0)
+        return CLI_DONE;
+    (void)fault_set(&f, ESIGN_E_CONFLICT, "this service has been initialised before");
+    return cli_fault(cli, &f);
+}
+
 static void init_report(const struct esign_result *result)
 {
     static const struct show_column rows[] = {{"origin", "origin"}, {"log key", "log_spki"}};
@@ -95,8 +110,10 @@ enum cli_exit command_init(struct cli *cli)
     CLEANUP(json_decref_p) json_t *body = NULL;
     CLEANUP(esign_result_free_p) struct esign_result *result = NULL;
     unsigned made = 0;
-    enum cli_exit rc = register_read_object(cli, cli_option(cli, OPTION_OFFICERS), &body);
+    enum cli_exit rc = init_check(cli);
 
+    if (rc == CLI_DONE)
+        rc = register_read_object(cli, cli_option(cli, OPTION_OFFICERS), &body);
     if (rc == CLI_DONE)
         rc = tokens_make_missing(cli, &made);
     if (rc == CLI_DONE && made > 0)

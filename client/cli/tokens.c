@@ -86,6 +86,20 @@ static void tokens_read_directory(const config_t *config, char *ret)
     (void)snprintf(ret, PATH_MAX, "%.*s/esign-token", (int)len, store); /* cut: mkdir fails */
 }
 
+static enum cli_exit tokens_no_config(const struct cli *cli, const config_t *config)
+{
+    const char *path = tokens_config_path(cli);
+    struct fault f = {0};
+
+    if (config_error_type(config) == CONFIG_ERR_FILE_IO)
+        (void)fault_set(&f, ESIGN_E_POLICY, "%.120s can't be read: %.40s; give --config", path,
+                        errno ? strerror(errno) : "it is no file");
+    else
+        (void)fault_set(&f, ESIGN_E_POLICY, "%.120s line %d: %.40s", path,
+                        config_error_line(config), config_error_text(config));
+    return cli_fault(cli, &f);
+}
+
 static enum cli_exit tokens_read(const struct cli *cli, struct tokens_site *ret)
 {
     CLEANUP(config_destroy) config_t config;
@@ -94,11 +108,9 @@ static enum cli_exit tokens_read(const struct cli *cli, struct tokens_site *ret)
 
     *ret = (struct tokens_site){.separated = true};
     config_init(&config);
-    if (config_read_file(&config, tokens_config_path(cli)) != CONFIG_TRUE) {
-        (void)fault_set(&f, ESIGN_E_POLICY, "%.120s: %.40s in line %d", tokens_config_path(cli),
-                        config_error_text(&config), config_error_line(&config));
-        return cli_fault(cli, &f);
-    }
+    errno = 0;
+    if (config_read_file(&config, tokens_config_path(cli)) != CONFIG_TRUE)
+        return tokens_no_config(cli, &config);
     if (config_lookup_string(&config, "separation", &separation) == CONFIG_TRUE)
         ret->separated = strcmp(separation, "none") != 0;
     tokens_read_directory(&config, ret->directory);

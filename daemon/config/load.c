@@ -1,5 +1,6 @@
 #include "config/config_internal.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,6 +243,18 @@ bool config_is_service(const struct config *c, uid_t uid)
     return false;
 }
 
+static enum esign_rc config_unread(const config_t *file, const char *path, struct fault *f)
+{
+    const char *included = config_error_file(file);
+
+    if (config_error_type(file) == CONFIG_ERR_FILE_IO)
+        return fault_field(f, ESIGN_E_POLICY, "file", "%.80s can't be read: %.60s", path,
+                           errno ? strerror(errno) : "it is no file");
+    return fault_field(f, ESIGN_E_POLICY, "file", "%.80s line %d: %.60s",
+                       included ? included : path, config_error_line(file),
+                       config_error_text(file));
+}
+
 enum esign_rc config_load_again(const char *path, struct config **ret, struct fault *f)
 {
     struct config *c = calloc(1, sizeof(*c));
@@ -249,10 +262,10 @@ enum esign_rc config_load_again(const char *path, struct config **ret, struct fa
     if (!c)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for the configuration");
     config_init(&c->file);
+    errno = 0;
     enum esign_rc rc = ESIGN_OK;
     if (config_read_file(&c->file, path) != CONFIG_TRUE)
-        rc = fault_field(f, ESIGN_E_POLICY, "file", "%.80s line %d: %.60s", path,
-                         config_error_line(&c->file), config_error_text(&c->file));
+        rc = config_unread(&c->file, path, f);
     else
         rc = config_check(c, f);
     if (rc == ESIGN_OK) {

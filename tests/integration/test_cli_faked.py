@@ -374,7 +374,29 @@ class Officers(Faked):
         done = self.run_esign("init", "--officers", self.write("o.json", officers), "--config",
                               config, passwords=["x"])
         self.assertEqual(done.returncode, 1)
-        self.assertEqual(self.server.asked, [])
+        self.assertEqual(self.bodies("/v1/init"), [])
+
+    @req("requirements 5.10")
+    def test_init__no_configuration_file__says_which_and_what_to_give(self):
+        for name, words in (("nowhere.conf", b"nowhere.conf can't be read: No such file"),
+                            (".", b"can't be read: ")):
+            with self.subTest(name=name):
+                done = self.run_esign("init", "--officers", self.write("o.json", {}), "--config",
+                                      self.file(name), passwords=["x"])
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(words, done.stderr)
+                self.assertIn(b"; give --config", done.stderr)
+        done = self.run_esign("init", "--officers", self.write("o.json", {}), "--config",
+                              self.write("broken.conf", b"\nseparation = ;\n"), passwords=["x"])
+        self.assertRegex(done.stderr, rb"broken.conf line 2: ")
+
+    @req("requirements 5.10")
+    def test_init__initialised_before__refused_before_anything_is_read_or_asked(self):
+        self.server.replies["GET /v1/status"] = status_reply("owner")
+        done = self.run_esign("init", "--officers", self.file("nothing.json"), "--config",
+                              self.file("nowhere.conf"), passwords=[])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"E_CONFLICT: this service has been initialised before", done.stderr)
 
     @req("11.10(d)")
     def test_application_add__user_by_name__uid_and_rights(self):

@@ -114,6 +114,22 @@ class Launch(unittest.TestCase):
         text = self.esignd.launch("start", check=False)
         self.assertIn("already running", text)
 
+    @req("2.4")
+    def test_start__syntax_error__names_file_and_line(self):
+        path = os.path.join(self.esignd.root, "etc", "broken.conf")
+        for text, words in (("separation = \n;\n", "line 2: a value expected near ';'"),
+                            ("a = 1;\n= 2;\n", "line 2: a name expected near '='"),
+                            ("a = 1;\nb 2;\n", "line 2: = or : expected near '2'"),
+                            ("a = 1;\n?", "line 2: not understood")):
+            with self.subTest(words=words):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+                done = subprocess.run(
+                    [os.path.join(self.esignd.prefix, "libexec", "esignd", "launch"), "--config",
+                     path, "start"], check=False, stderr=subprocess.PIPE, timeout=60)
+                self.assertEqual((done.returncode, done.stderr.decode().strip()),
+                                 (1, "launch: %s %s" % (path, words)))
+
     @req("design 8")
     def test_tokens__second_time__were_there(self):
         self.assertEqual(self.esignd.launch("tokens").count("was there"), 3)
