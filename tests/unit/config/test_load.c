@@ -183,12 +183,28 @@ static void test_config_compare__what_needs_a_restart__refused_by_name(void **st
     config_free(c);
 }
 
+static void test_config_load__file_that_can_not_be_read__named_with_line_or_cause(void **state)
+{
+    REQ("2.4");
+    (void)state;
+    struct config *c = NULL;
+    struct fault f;
+
+    assert_int_equal(load("a = 1;\nb = ;\n", &c, &f), ESIGN_E_POLICY);
+    assert_ptr_equal(strstr(f.detail, "/tmp/esign-config-"), f.detail);
+    assert_non_null(strstr(f.detail, " line 2: "));
+    assert_int_equal(config_load("/nonexistent/esignd.conf", &c, &f), ESIGN_E_POLICY);
+    assert_string_equal(f.detail, "/nonexistent/esignd.conf can't be read: "
+                                  "No such file or directory");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config_load__small__has_every_default),
         cmocka_unit_test(test_config_load__no_system_class__refused_by_name),
         cmocka_unit_test(test_config_load__each_defect__names_the_option),
+        cmocka_unit_test(test_config_load__file_that_can_not_be_read__named_with_line_or_cause),
         cmocka_unit_test(test_config_take_over__reloadable_options__in_force),
         cmocka_unit_test(test_config_take_over__token_in_another_place__its_own_value),
         cmocka_unit_test(test_config_compare__what_needs_a_restart__refused_by_name),
