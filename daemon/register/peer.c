@@ -92,14 +92,26 @@ enum esign_rc register_add_peer(const json_t *params, bool application, json_t *
     return ESIGN_OK;
 }
 
-static enum esign_rc peer_request(struct site *s, const json_t *params, bool application,
-                                  json_t *approval, struct fault *f)
+/* Ids and users of these rows must never have been registered. */
+static void peer_guard_new(const struct store_change *rows, size_t first,
+                           struct store_change *change)
 {
+    for (size_t i = first; i < rows->row_count; i++)
+        site_guard(change, rows->rows[i].kind, rows->rows[i].id, -1);
+}
+
+static enum esign_rc peer_request(struct site *s, const json_t *params, bool application,
+                                  struct store_change *change, json_t *approval, struct fault *f)
+{
+    struct store_change later = {0}; /* what the approval will write */
     char object[96];
     enum esign_rc rc = register_check_peer(s, params, application, "params", f);
 
+    if (rc == ESIGN_OK)
+        rc = register_add_peer(params, application, json_object_get(approval, "bag"), &later, f);
     if (rc != ESIGN_OK)
         return rc;
+    peer_guard_new(&later, 0, change);
     (void)snprintf(object, sizeof(object), "%s/%s", application ? "application" : "terminal",
                    json_str(params, "id"));
     json_t *copy = json_deep_copy(params);
@@ -118,9 +130,8 @@ static enum esign_rc peer_approve(struct site *s, json_t *approval, bool applica
 
     if (rc == ESIGN_OK)
         rc = register_add_peer(params, application, json_object_get(approval, "bag"), change, f);
-
-    for (size_t i = first; rc == ESIGN_OK && i < change->row_count; i++)
-        site_guard(change, change->rows[i].kind, change->rows[i].id, -1);
+    if (rc == ESIGN_OK)
+        peer_guard_new(change, first, change);
     return rc;
 }
 
@@ -129,8 +140,7 @@ static enum esign_rc peer_request_application(struct site *s, const struct authn
                                               json_t *approval, struct fault *f)
 {
     (void)officer;
-    (void)change;
-    return peer_request(s, params, true, approval, f);
+    return peer_request(s, params, true, change, approval, f);
 }
 
 static enum esign_rc peer_request_terminal(struct site *s, const struct authn_person *officer,
@@ -138,8 +148,7 @@ static enum esign_rc peer_request_terminal(struct site *s, const struct authn_pe
                                            json_t *approval, struct fault *f)
 {
     (void)officer;
-    (void)change;
-    return peer_request(s, params, false, approval, f);
+    return peer_request(s, params, false, change, approval, f);
 }
 
 static enum esign_rc peer_approve_application(struct site *s, const struct authn_person *officer,

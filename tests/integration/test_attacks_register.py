@@ -193,6 +193,19 @@ class Register(Case):
                              {"id": "rootapp", "name": "Root", "uid": uid, "rights": ["read"]},
                              field="uid")
 
+    @req("11.10(d)", "11.10(g)")
+    def test_application__id_or_uid_registered__refused_when_asked_for(self):
+        known = self.esignd.get("/v1/applications")["items"][0]
+        fresh = {"id": "second", "name": "Second", "uid": 64001, "rights": ["read"]}
+        for field in ("id", "uid"):
+            with self.subTest(field=field):
+                self.refused("E_ID_USED", self.esignd.request_approval, "application.add",
+                             {**fresh, field: known[field]}, field=field)
+        self.refused("E_ID_USED", self.esignd.request_approval, "terminal.add",
+                     {"id": "second", "location": "Hall", "uid": known["uid"]}, field="uid")
+        asked = self.esignd.request_approval("application.add", fresh)
+        self.esignd.approve(asked["approval"])
+
     @req("11.300(c)", "11.10(e)")
     def test_approvals__hashes_of_codes__not_in_the_trail(self):
         size = self.size()
