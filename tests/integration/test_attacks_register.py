@@ -66,6 +66,15 @@ class Stopped:
 class Case(unittest.TestCase):
     esignd = None
 
+    def all_workers(self, service):
+        """Both of a helper's workers, which start one after the other."""
+
+        def both():
+            pids = self.esignd.workers(service)
+            return pids if len(pids) == 2 else None
+
+        return wait_for(both, service + " has its workers")
+
     def refused(self, code, call, *arguments, reason=None, field=None, **named):
         with self.assertRaises(Refused) as caught:
             call(*arguments, **named)
@@ -300,7 +309,7 @@ class Register(Case):
         size, found = self.size(), []
         thread = threading.Thread(target=lambda: found.append(
             outcome(self.esignd.sign, signer, b"record", "batch", "I-1", "1")))
-        with Stopped(self.esignd.workers("token-signers")):
+        with Stopped(self.all_workers("token-signers")):
             thread.start()
             wait_for(lambda: self.since(size, "signature.intent"), "the intent is entered")
             self.esignd.approve(asked["approval"])
@@ -365,7 +374,7 @@ class Activation(Case):
     def test_activate__broken_off_after_the_key__entered_and_can_be_tried_again(self):
         done = self.enrolled("broken")
         size = self.size()
-        with Stopped(self.esignd.workers("token-ca")):
+        with Stopped(self.all_workers("token-ca")):
             self.assertIsInstance(outcome(self.esignd.post, "/v1/signers/broken/activate",
                                           self.body(done)), Refused)
         made = self.since(size, "key.generate")[0]["object"]
@@ -376,7 +385,7 @@ class Activation(Case):
     def kill_in_activation(self, user_id, service, size):
         """Kill esignd while `service` keeps an activation waiting whose key is announced."""
         done = self.enrolled(user_id)
-        with Stopped(self.esignd.workers(service)):
+        with Stopped(self.all_workers(service)):
             thread = threading.Thread(target=self.lost, args=(user_id, done))
             thread.start()
             wait_for(lambda: self.since(size, "key.generate"), "the key is announced")

@@ -94,6 +94,7 @@ static struct sign_job job_before_intent(const struct sign_act *act, unsigned nu
         json_pack("{s:s, s:s, s:s}", "signer_id", "P-1", "user_id", "jdoe", "state", "active");
     j.person.signer_seq = fixture_write("signer", "P-1", j.person.signer);
     j.person.credential_seq = fixture_write("credential", "P-1", credential);
+    j.person.attempt_seq = -1; /* no failure yet */
     j.person.signer_id = json_str(j.person.signer, "signer_id");
     j.person.user_id = json_str(j.person.signer, "user_id");
     j.meaning = row_of("meaning", "approved", json_pack("{s:s}", "code", "approved"));
@@ -127,6 +128,8 @@ static void test_sign_step_intent__a_row_has_moved__refused_and_no_intent(void *
         {"policy", "policy", "", ESIGN_E_CONFLICT, "generation"},
         {"key", "K-1", "", ESIGN_E_CONFLICT, "generation"},
         {"ticket", "T-1", "cancelled", ESIGN_E_REPLAY, ""},
+        {"attempt", "P-1", "", ESIGN_E_CONFLICT, "generation"}, /* a failure was counted; last,
+                                                                   since this row stays */
     };
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
