@@ -189,6 +189,21 @@ def evidence(number="P1234567"):
             "number": number, "seen": "2026-11-20"}
 
 
+class Case(unittest.TestCase):
+    """A test case that can expect refusals."""
+
+    def refused(self, code, call, *arguments, reason=None, field=None, **named):
+        """Call it; the body of the refusal, whose code, reason and field are those given."""
+        with self.assertRaises(Refused) as caught:
+            call(*arguments, **named)
+        self.assertEqual(caught.exception.code, code, caught.exception.body)
+        if reason is not None:
+            self.assertEqual(caught.exception.reason, reason, caught.exception.body)
+        if field is not None:
+            self.assertEqual(caught.exception.body.get("field"), field, caught.exception.body)
+        return caught.exception.body
+
+
 # --- the programs --------------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import threading
 import time
-import unittest
 
 import esigntest
 from esigntest import (ROOT, ROOT_CALLER, Instance, Person, Refused, esign_gid, evidence, req,
@@ -63,7 +62,7 @@ class Stopped:
                 pass  # its supervisor has replaced it
 
 
-class Case(unittest.TestCase):
+class Case(esigntest.Case):
     esignd = None
 
     def all_workers(self, service):
@@ -74,15 +73,6 @@ class Case(unittest.TestCase):
             return pids if len(pids) == 2 else None
 
         return wait_for(both, service + " has its workers")
-
-    def refused(self, code, call, *arguments, reason=None, field=None, **named):
-        with self.assertRaises(Refused) as caught:
-            call(*arguments, **named)
-        self.assertEqual(caught.exception.code, code, caught.exception.body)
-        if reason is not None:
-            self.assertEqual(caught.exception.reason, reason, caught.exception.body)
-        if field is not None:
-            self.assertEqual(caught.exception.body.get("field"), field, caught.exception.body)
 
     def size(self):
         return self.esignd.get("/v1/status")["audit"]["size"]

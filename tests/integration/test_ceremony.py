@@ -5,7 +5,6 @@
 import base64
 import hashlib
 import json
-import unittest
 
 import esigntest
 from esigntest import Instance, Refused, ROOT, req
@@ -17,23 +16,13 @@ ENVELOPE = {"application", "audit_head", "clock", "components", "custody", "daem
             "terminal", "ticket", "time"}
 
 
-class Ceremony(unittest.TestCase):
+class Ceremony(esigntest.Case):
     @classmethod
     def setUpClass(cls):
         cls.esignd = Instance().ready()
         cls.addClassCleanup(cls.esignd.close)
         cls.signer = cls.esignd.enrol("jdoe", "Jane Doe", "Production manager")
         cls.rsa = cls.esignd.enrol("rrsa", "Rita Rsa", algorithm="rsa3072")
-
-    def refused(self, code, call, *arguments, reason=None, field=None, **named):
-        with self.assertRaises(Refused) as caught:
-            call(*arguments, **named)
-        self.assertEqual(caught.exception.code, code, caught.exception.body)
-        if reason is not None:
-            self.assertEqual(caught.exception.reason, reason, caught.exception.body)
-        if field is not None:
-            self.assertEqual(caught.exception.body.get("field"), field, caught.exception.body)
-        return caught.exception.body
 
     def entries_since(self, size):
         return self.esignd.entries(after=size - 1)

@@ -1,34 +1,21 @@
 """The life of a password: rules, change, history, age, forced change."""
 
 import json
-import unittest
 
 import esigntest
-from esigntest import Clock, Instance, Person, Refused, evidence, req
+from esigntest import Clock, Instance, Person, evidence, req
 
 RECORD = b"record"
 DAY_S = 24 * 3600
 
 
-def refused(test, code, call, *arguments, reason=None, field=None, **named):
-    with test.assertRaises(Refused) as caught:
-        call(*arguments, **named)
-    test.assertEqual(caught.exception.code, code, caught.exception.body)
-    if reason is not None:
-        test.assertEqual(caught.exception.reason, reason, caught.exception.body)
-    if field is not None:
-        test.assertEqual(caught.exception.body.get("field"), field, caught.exception.body)
-
-
-class Credentials(unittest.TestCase):
+class Credentials(esigntest.Case):
     @classmethod
     def setUpClass(cls):
         cls.esignd = Instance()
         cls.esignd.set_policy(password={"history": 3})
         cls.esignd.ready()
         cls.addClassCleanup(cls.esignd.close)
-
-    refused = refused
 
     def change(self, person, password):
         reply = self.esignd.post("/v1/signers/%s/password" % person.user_id, {
@@ -182,7 +169,7 @@ class Credentials(unittest.TestCase):
         self.assertGreater(entry["new"]["words"], 100)
 
 
-class Age(unittest.TestCase):
+class Age(esigntest.Case):
     """A policy whose passwords are always about to expire."""
 
     @req("11.300(b)", "5.8")
@@ -208,7 +195,7 @@ class Age(unittest.TestCase):
         clock.advance(10 * DAY_S - 60)
         esignd.sign(person, RECORD, "batch", "A-1", "1")
         clock.advance(120)
-        refused(self, "E_CRED_STATE", esignd.sign, person, RECORD, "batch", "A-2", "1",
+        self.refused("E_CRED_STATE", esignd.sign, person, RECORD, "batch", "A-2", "1",
                 reason="expired")
         self.assertEqual(esignd.get("/v1/signers/aged")["credential"]["state"], "expired")
         esignd.post("/v1/signers/aged/password", {
@@ -216,7 +203,7 @@ class Age(unittest.TestCase):
         person.password = "fresh as a morning in may"
         esignd.sign(person, RECORD, "batch", "A-2", "1")
         wrong = Person(old.user_id, "", "", "not my password at all")
-        refused(self, "E_AUTH_FAILED", esignd.sign, wrong, RECORD, "batch", "A-3", "1")
+        self.refused("E_AUTH_FAILED", esignd.sign, wrong, RECORD, "batch", "A-3", "1")
 
     @req("11.300(b)", "5.8")
     def test_age__none_and_no_reviews__init_refused(self):
@@ -225,7 +212,7 @@ class Age(unittest.TestCase):
         esignd.set_policy(password={"max_age_d": 0})
         esignd.launch("tokens")
         esignd.start()
-        refused(self, "E_POLICY", esignd.init, field="password.max_age_d")
+        self.refused("E_POLICY", esignd.init, field="password.max_age_d")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Signers and officers: evidence first, two persons, revoke at once."""
 
-import unittest
 
 import esigntest
 from esigntest import Instance, Person, Refused, evidence, req
@@ -8,20 +7,11 @@ from esigntest import Instance, Person, Refused, evidence, req
 RECORD = b"record"
 
 
-class People(unittest.TestCase):
+class People(esigntest.Case):
     @classmethod
     def setUpClass(cls):
         cls.esignd = Instance().ready()
         cls.addClassCleanup(cls.esignd.close)
-
-    def refused(self, code, call, *arguments, reason=None, field=None, **named):
-        with self.assertRaises(Refused) as caught:
-            call(*arguments, **named)
-        self.assertEqual(caught.exception.code, code, caught.exception.body)
-        if reason is not None:
-            self.assertEqual(caught.exception.reason, reason, caught.exception.body)
-        if field is not None:
-            self.assertEqual(caught.exception.body.get("field"), field, caught.exception.body)
 
     def params(self, user_id, number, **members):
         return {"user_id": user_id, "printed_name": "Person " + user_id, "title": "Operator",

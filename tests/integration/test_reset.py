@@ -1,7 +1,6 @@
 """A forgotten password: ended by two officers, set anew in person with both halves of a secret."""
 
 import threading
-import unittest
 
 import esigntest
 from esigntest import Clock, Instance, Person, Refused, evidence, req
@@ -30,16 +29,8 @@ def together(call, arguments):
     return found
 
 
-class Case(unittest.TestCase):
+class Case(esigntest.Case):
     esignd = None
-
-    def refused(self, code, call, *arguments, reason=None, **named):
-        with self.assertRaises(Refused) as caught:
-            call(*arguments, **named)
-        self.assertEqual(caught.exception.code, code, caught.exception.body)
-        if reason is not None:
-            self.assertEqual(caught.exception.reason, reason, caught.exception.body)
-        return caught.exception.body
 
     def size(self):
         return self.esignd.get("/v1/status")["audit"]["size"]
