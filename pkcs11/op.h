@@ -1,5 +1,5 @@
 /* The operations of esign-token as they travel in frames (daemon/base/worker/FORMAT.md): between
- * token.c and worker.c, nobody else.  Blob: u32 length, then the bytes; numbers are big endian. */
+ * token.c and serve.c, nobody else.  Blob: u32 length, then the bytes; numbers are big endian. */
 #pragma once
 
 #include "pkcs11/token.h"

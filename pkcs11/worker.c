@@ -3,10 +3,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/reader.h"
 #include "base/secret.h"
-#include "pkcs11/op.h"
-#include "pkcs11/sign.h"
+#include "pkcs11/serve.h"
 #include "pkcs11/turn.h"
 
 #include <errno.h>
@@ -19,8 +17,7 @@ struct pkcs11_worker {
     const struct config *config;
     size_t index; /* of the token */
     struct pkcs11_turn *turn;
-    struct pkcs11_session session;
-    struct pkcs11_keys keys;
+    struct pkcs11_desk desk;
     bool ready, refused;
     struct fault fault; /* what is answered while not ready */
     int64_t end_at_ms;  /* when a new process shall try; 0: never */
@@ -60,10 +57,10 @@ static void worker_settle(struct pkcs11_worker *w)
 /* From nothing to ready, or to the fault that is answered from then on. */
 static void worker_open(struct pkcs11_worker *w, bool may_login)
 {
-    enum esign_rc rc =
-        pkcs11_session_open(w->config, w->index, may_login, &w->session, &w->refused, &w->fault);
+    enum esign_rc rc = pkcs11_session_open(w->config, w->index, may_login, &w->desk.session,
+                                           &w->refused, &w->fault);
     if (rc == ESIGN_OK)
-        rc = pkcs11_session_check(&w->session, &w->fault);
+        rc = pkcs11_session_check(&w->desk.session, &w->fault);
     w->ready = rc == ESIGN_OK;
     if (!w->ready)
         worker_settle(w);
@@ -94,8 +91,8 @@ static enum esign_rc worker_start(void *ctx, bool may_login, struct fault *f)
  * token.object.  The PIN that is sent has been accepted from this process before. */
 static enum esign_rc worker_reopen(struct pkcs11_worker *w, struct fault *f)
 {
-    pkcs11_session_close(&w->session);
-    w->keys = (struct pkcs11_keys){0};
+    pkcs11_session_close(&w->desk.session);
+    w->desk.keys = (struct pkcs11_keys){0};
     worker_open(w, true);
     if (w->ready)
         return ESIGN_OK;
@@ -107,7 +104,7 @@ static void worker_stop(void *ctx)
 {
     struct pkcs11_worker *w = ctx;
 
-    pkcs11_session_close(&w->session);
+    pkcs11_session_close(&w->desk.session);
 }
 
 static int worker_check(void *ctx)
@@ -119,89 +116,8 @@ static int worker_check(void *ctx)
     return w->exit_code;
 }
 
-static void worker_put_text(struct buf *out, const unsigned char *padded, size_t len)
-{
-    char text[64];
-
-    pkcs11_unpad(padded, len, text);
-    buf_put_blob(out, bytes_of_str(text));
-}
-
-static enum esign_rc worker_info(struct pkcs11_worker *w, struct reader *r, struct buf *reply,
-                                 struct fault *f)
-{
-    const CK_TOKEN_INFO *info = &w->session.info;
-    char firmware[16];
-
-    if (!reader_done(r))
-        return fault_set(f, ESIGN_E_PROTO, "malformed body");
-    enum esign_rc rc = pkcs11_session_check(&w->session, f);
-    if (rc != ESIGN_OK)
-        return rc;
-    worker_put_text(reply, info->label, sizeof(info->label));
-    worker_put_text(reply, info->serialNumber, sizeof(info->serialNumber));
-    worker_put_text(reply, info->manufacturerID, sizeof(info->manufacturerID));
-    worker_put_text(reply, info->model, sizeof(info->model));
-    (void)snprintf(firmware, sizeof(firmware), "%u.%u", info->firmwareVersion.major,
-                   info->firmwareVersion.minor); /* two bytes always fit */
-    buf_put_blob(reply, bytes_of_str(firmware));
-    return ESIGN_OK;
-}
-
-static enum esign_rc worker_generate(struct pkcs11_worker *w, struct reader *r, struct buf *reply,
-                                     struct fault *f)
-{
-    char label[TOKEN_LABEL_MAX + 1];
-    struct pkcs11_key_order order = {.label = label};
-
-    enum token_algorithm algorithm = (enum token_algorithm)reader_u8(r);
-    struct bytes id = reader_take(r, TOKEN_KEY_ID_LEN);
-    reader_str(r, label, sizeof(label));
-    if (!reader_done(r))
-        return fault_set(f, ESIGN_E_PROTO, "malformed body");
-    memcpy(order.id, id.data, TOKEN_KEY_ID_LEN);
-    order.mechanism = pkcs11_mechanism_by_algorithm(algorithm);
-    if (!order.mechanism)
-        return fault_set(f, ESIGN_E_UNSUPPORTED, "unknown key algorithm %d", (int)algorithm);
-    return pkcs11_key_generate(&w->session, &order, reply, f);
-}
-
-static enum esign_rc worker_public_key(struct pkcs11_worker *w, struct reader *r, struct buf *reply,
-                                       struct fault *f)
-{
-    struct bytes id = reader_take(r, TOKEN_KEY_ID_LEN);
-
-    if (!reader_done(r))
-        return fault_set(f, ESIGN_E_PROTO, "malformed body");
-    return pkcs11_key_public(&w->session, id.data, reply, f);
-}
-
-static enum esign_rc worker_sign(struct pkcs11_worker *w, struct reader *r, struct buf *reply,
-                                 struct fault *f)
-{
-    struct bytes id = reader_take(r, TOKEN_KEY_ID_LEN);
-    struct bytes digest = reader_blob(r, TOKEN_DIGEST_MAX);
-
-    if (!reader_done(r))
-        return fault_set(f, ESIGN_E_PROTO, "malformed body");
-    return pkcs11_sign(&w->session, &w->keys, id.data, digest, reply, f);
-}
-
-/* fresh: done in a session that has just been opened, so that an id in use is seen. */
-static const struct worker_op {
-    enum token_op op;
-    bool fresh;
-    enum esign_rc (*run)(struct pkcs11_worker *w, struct reader *r, struct buf *reply,
-                         struct fault *f);
-} worker_ops[] = {
-    {TOKEN_OP_INFO, false, worker_info},
-    {TOKEN_OP_GENERATE, true, worker_generate},
-    {TOKEN_OP_PUBLIC_KEY, false, worker_public_key},
-    {TOKEN_OP_SIGN, false, worker_sign},
-};
-
 /* Run an operation in a new session, in this worker's turn. */
-static enum esign_rc worker_run_fresh(struct pkcs11_worker *w, const struct worker_op *op,
+static enum esign_rc worker_run_fresh(struct pkcs11_worker *w, const struct pkcs11_operation *op,
                                       const struct worker_request *request, struct buf *reply,
                                       struct fault *f)
 {
@@ -212,13 +128,13 @@ static enum esign_rc worker_run_fresh(struct pkcs11_worker *w, const struct work
         return rc;
     rc = worker_reopen(w, f);
     if (rc == ESIGN_OK)
-        rc = op->run(w, &r, reply, f);
+        rc = op->run(&w->desk, &r, reply, f);
     pkcs11_turn_end(w->turn);
     return rc;
 }
 
 /* Run an operation, once more with a new session if its key was not found. */
-static enum esign_rc worker_run_op(struct pkcs11_worker *w, const struct worker_op *op,
+static enum esign_rc worker_run_op(struct pkcs11_worker *w, const struct pkcs11_operation *op,
                                    const struct worker_request *request, struct buf *reply,
                                    struct fault *f)
 {
@@ -226,7 +142,7 @@ static enum esign_rc worker_run_op(struct pkcs11_worker *w, const struct worker_
 
     if (!op->fresh) {
         struct reader r = reader_of(request->frame->body);
-        rc = op->run(w, &r, reply, f);
+        rc = op->run(&w->desk, &r, reply, f);
     }
     if (rc == ESIGN_E_NOT_FOUND)
         rc = worker_run_fresh(w, op, request, reply, f);
@@ -244,15 +160,13 @@ static enum esign_rc worker_serve(void *ctx, const struct worker_request *reques
         *f = w->fault;
         return f->rc;
     }
-    for (size_t i = 0; i < sizeof(worker_ops) / sizeof(worker_ops[0]); i++) {
-        if (worker_ops[i].op != request->frame->op)
-            continue;
-        enum esign_rc rc = worker_run_op(w, &worker_ops[i], request, reply, f);
-        if (rc == ESIGN_E_HSM && strcmp(f->reason, "unavailable") == 0 && w->exit_code < 0)
-            w->exit_code = WORKER_EXIT_FAILED; /* a lost token needs a new process */
-        return rc;
-    }
-    return fault_set(f, ESIGN_E_UNSUPPORTED, "unknown operation %u", request->frame->op);
+    const struct pkcs11_operation *op = pkcs11_operation_find(request->frame->op);
+    if (!op)
+        return fault_set(f, ESIGN_E_UNSUPPORTED, "unknown operation %u", request->frame->op);
+    enum esign_rc rc = worker_run_op(w, op, request, reply, f);
+    if (rc == ESIGN_E_HSM && strcmp(f->reason, "unavailable") == 0 && w->exit_code < 0)
+        w->exit_code = WORKER_EXIT_FAILED; /* a lost token needs a new process */
+    return rc;
 }
 
 enum esign_rc pkcs11_worker_new(const struct config *config, size_t index,
