@@ -33,6 +33,7 @@ enum cli_exit command_signer_show(struct cli *cli)
         {"title", "title"},
         {"state", "state"},
         {"roles", "roles"},
+        {"group", "group"},
         {"custody", "custody"},
         {"password", "credential.state"},
         {"password changed", "credential.changed"},

@@ -14,7 +14,7 @@ static json_t *status_roles(struct site *s, size_t index)
     static const struct {
         enum site_role role;
         const char *name;
-    } roles[] = {{SITE_SIGNER, "signer"}, {SITE_CA, "ca"}, {SITE_LOG, "log"}};
+    } roles[] = {{SITE_SIGNER, "signer"}, {SITE_CA, "ca"}, {SITE_LOG, "log"}, {SITE_KEK, "kek"}};
     json_t *array = json_array();
 
     for (size_t i = 0; array && i < sizeof(roles) / sizeof(roles[0]); i++)

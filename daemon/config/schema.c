@@ -54,6 +54,10 @@ const struct config_option config_options[] = {
     {"roles.ca", CONFIG_STR, "ca", 0, 0, NULL, "", "Token of the issuing CA's key.", false},
     {"roles.log", CONFIG_STR, "log", 0, 0, NULL, "", "Token of the key that signs checkpoints.",
      false},
+    {"roles.kek", CONFIG_STR, "", 0, 0, NULL, "",
+     "Token that makes, wraps and uses the keys of custody K2, and holds the key that wraps them; "
+     "empty: none.",
+     false},
     {"hash.socket", CONFIG_STR, "/run/esignd/hash.sock", 0, 0, NULL, "",
      "Socket of esign-hash, unless the service manager passes one.", false},
     {"hash.user", CONFIG_STR, "esign-hash", 0, 0, NULL, "", "System user of esign-hash.", false},

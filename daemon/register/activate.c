@@ -16,6 +16,7 @@ struct activate_job {
     int64_t signer_seq, secret_seq, announced_seq;
     bool proved; /* the caller has the codes */
     const char *signer_id;
+    const char *custody; /* borrowed from policy */
     enum token_algorithm algorithm;
     uint8_t key_id[TOKEN_KEY_ID_LEN];
     char key_hex[2 * TOKEN_KEY_ID_LEN + 1];
@@ -128,6 +129,7 @@ static enum esign_rc activate_algorithm(struct activate_job *j, struct fault *f)
     const char *name = j->a->algorithm ? j->a->algorithm
                                        : token_algorithm_name(site_algorithm(j->site, SITE_SIGNER));
 
+    j->custody = register_custody(j->policy, j->signer);
     j->algorithm = token_algorithm_by_name(name);
     for (size_t i = 0; j->algorithm && i < json_array_size(allowed); i++)
         if (strcmp(json_string_value(json_array_get(allowed, i)), name) == 0)
@@ -231,7 +233,7 @@ static enum esign_rc activate_update_signer(struct activate_job *j, struct fault
         json_object_set_new(j->signer, "activated", json_string(at)) ||
         json_object_set_new(j->signer, "statement", accepted) ||
         json_object_set_new(j->signer, "key", json_string(j->key_hex)) ||
-        json_object_set_new(j->signer, "custody", json_string("K1")) ||
+        json_object_set_new(j->signer, "custody", json_string(j->custody)) ||
         json_object_set_new(j->keygen, "state", json_string("done")) ||
         json_object_set_new(j->secret, "state", json_string("used")))
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a signer");
@@ -255,7 +257,7 @@ static enum esign_rc activate_commit(struct activate_job *j, struct fault *f)
     json_t *key = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "key", j->key_hex, "signer_id", j->signer_id,
         "token", token_name(site_token(j->site, SITE_SIGNER)), "algorithm",
-        token_algorithm_name(j->algorithm), "custody", "K1", "created", at, "spki",
+        token_algorithm_name(j->algorithm), "custody", j->custody, "created", at, "spki",
         site_encode(buf_bytes(&j->spki)), "certificate", site_encode(buf_bytes(&j->certificate)));
     CLEANUP(json_decref_p)
     json_t *attempt = json_pack("{s:s, s:i}", "signer_id", j->signer_id, "failures", 0);

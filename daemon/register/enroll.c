@@ -8,9 +8,10 @@
 #include "register/register_internal.h"
 
 static const struct json_field enroll_fields[] = {
-    {"user_id", JSON_FIELD_STR, true, 64}, {"printed_name", JSON_FIELD_STR, true, 64},
-    {"title", JSON_FIELD_STR, true, 64},   {"role", JSON_FIELD_STR, false, 64},
-    {"roles", JSON_FIELD_ARRAY, false, 4}, {"evidence", JSON_FIELD_OBJECT, true, 0},
+    {"user_id", JSON_FIELD_STR, true, 64},    {"printed_name", JSON_FIELD_STR, true, 64},
+    {"title", JSON_FIELD_STR, true, 64},      {"role", JSON_FIELD_STR, false, 64},
+    {"group", JSON_FIELD_STR, false, 32},     {"roles", JSON_FIELD_ARRAY, false, 4},
+    {"evidence", JSON_FIELD_OBJECT, true, 0},
 };
 
 /* Roles that a person may be given. */
@@ -57,11 +58,11 @@ enum esign_rc register_add_signer(const json_t *params, const char *signer_id, c
 
     authn_user_key(json_str(params, "user_id"), key);
     json_t *signer = register_keep(
-        bag, json_pack("{s:s, s:s, s:s, s:s, s:s*, s:O, s:s, s:O, s:s}", "signer_id", signer_id,
-                       "user_id", json_str(params, "user_id"), "printed_name",
+        bag, json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*, s:O, s:s, s:O, s:s}", "signer_id",
+                       signer_id, "user_id", json_str(params, "user_id"), "printed_name",
                        json_str(params, "printed_name"), "title", json_str(params, "title"), "role",
-                       json_str(params, "role"), "roles", roles, "state", state, "evidence",
-                       evidence, "enrolled_by", enrolled_by));
+                       json_str(params, "role"), "group", json_str(params, "group"), "roles", roles,
+                       "state", state, "evidence", evidence, "enrolled_by", enrolled_by));
     json_t *link = register_keep(bag, json_pack("{s:s, s:s}", "signer_id", signer_id, "key", key));
     json_t *number = register_keep(bag, json_pack("{s:s}", "signer_id", signer_id));
     if (!signer || !link || !number)
@@ -82,6 +83,14 @@ static void enroll_guard(struct store_change *change)
             site_guard(change, change->rows[i].kind, change->rows[i].id, -1);
 }
 
+static enum esign_rc enroll_check_group(struct site *s, const json_t *params, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *policy = NULL;
+    enum esign_rc rc = site_policy(s, &policy, NULL, f);
+
+    return rc == ESIGN_OK ? register_custody_check_group(policy, json_str(params, "group"), f) : rc;
+}
+
 static enum esign_rc enroll_request(struct site *s, const struct authn_person *officer,
                                     const json_t *params, struct store_change *change,
                                     json_t *approval, struct fault *f)
@@ -92,6 +101,8 @@ static enum esign_rc enroll_request(struct site *s, const struct authn_person *o
     char signer_id[SITE_ID_MAX], object[SITE_ID_MAX + 8];
     enum esign_rc rc = enroll_check(params, f);
 
+    if (rc == ESIGN_OK)
+        rc = enroll_check_group(s, params, f);
     if (rc == ESIGN_OK)
         rc = register_evidence_key(s, &key, f);
     if (rc == ESIGN_OK)

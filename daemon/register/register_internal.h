@@ -114,6 +114,16 @@ enum esign_rc register_policy_load(const char *directory, struct register_policy
                                    struct fault *f) MUST_CHECK;
 void register_policy_done(struct register_policy *p);
 
+/* ---- custody of keys (custody.c): "K1", "K2" or "K3", by the policy's default and groups. */
+
+/* ESIGN_E_POLICY, field "custody.default" or "custody.groups".  Source: requirements 1.6. */
+enum esign_rc register_custody_check(const json_t *policy, struct fault *f) MUST_CHECK;
+/* NULL is a signer without a group.  ESIGN_E_POLICY: the policy names no such group. */
+enum esign_rc register_custody_check_group(const json_t *policy, const char *group,
+                                           struct fault *f) MUST_CHECK;
+/* The word for a signer's row; borrowed from the policy or static. */
+const char *register_custody(const json_t *policy, const json_t *signer);
+
 /* ---- one-time secrets (secret.c).  Row "secret", id of the signer: state ("issued", "using" while
  * a key is made, "used"), receipt_hash and half_hash, expires_ms. */
 

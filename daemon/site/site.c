@@ -8,11 +8,13 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "cms/keys.h"
-static const char *const site_role_options[] = {"roles.signer", "roles.ca", "roles.log"};
+
+static const char *const site_role_options[] = {"roles.signer", "roles.ca", "roles.log",
+                                                "roles.kek"};
 
 static size_t site_token_index(const struct site *s, enum site_role role)
 {
-    /* config_load has checked that the token exists */
+    /* config_load has checked that the token exists, and callers of SITE_KEK that it has one */
     return (size_t)config_token_by_name(s->config, config_str(s->config, site_role_options[role]));
 }
 
@@ -158,7 +160,8 @@ struct token *site_token_at(const struct site *s, size_t index)
 
 struct token *site_token(const struct site *s, enum site_role role)
 {
-    return s->tokens[site_token_index(s, role)];
+    return config_str(s->config, site_role_options[role])[0] ? s->tokens[site_token_index(s, role)]
+                                                             : NULL;
 }
 
 enum token_algorithm site_algorithm(const struct site *s, enum site_role role)

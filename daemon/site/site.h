@@ -14,7 +14,7 @@
 struct site;
 struct cms_keys;
 
-enum site_role { SITE_SIGNER, SITE_CA, SITE_LOG };
+enum site_role { SITE_SIGNER, SITE_CA, SITE_LOG, SITE_KEK };
 
 enum { SITE_ID_MAX = 64, SITE_CERT_MAX = CA_CERT_MAX };
 
@@ -31,9 +31,11 @@ struct audit *site_audit(const struct site *s);
 struct hash *site_hash(const struct site *s);
 struct document *site_document(const struct site *s);
 struct cms_keys *site_public_keys(const struct site *s); /* of our certificates */
+/* The token of a role; NULL: none is configured (only SITE_KEK). */
 struct token *site_token(const struct site *s, enum site_role role);
 struct token *site_token_at(const struct site *s,
                             size_t index); /* in the order of the configuration */
+/* Of a role that has a token. */
 enum token_algorithm site_algorithm(const struct site *s, enum site_role role);
 int64_t site_token_deadline(const struct site *s, enum site_role role, int64_t deadline_at_ms);
 

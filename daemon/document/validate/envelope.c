@@ -103,7 +103,7 @@ static const struct {
     const char *path, *choices[4];
 } words[] = {
     {"clock.state", {"synchronised", "unsynchronised"}},
-    {"custody", {"K1"}},
+    {"custody", {"K1", "K2", "K3"}},
     {"entry", {"direct", "app"}},
     {"mode", {"one-shot", "first", "first-by-login", "subsequent"}},
     {"record.hash_algorithm", {"sha-256"}},

@@ -100,6 +100,60 @@ static void test_register_policy_load__weak_or_unknown_algorithm__refused(void *
             ESIGN_E_POLICY);
 }
 
+static void test_register_policy_load__custody_unknown_or_twice__named(void **state)
+{
+    REQ("design 1", "design 8");
+    (void)state;
+    static const struct {
+        const char *custody, *field;
+    } rows[] = {
+        {"{\"default\":\"K4\",\"groups\":[]}", "custody.default"},
+        {"{\"groups\":[]}", "custody.default"},
+        {"{\"default\":\"K1\"}", "custody.groups"},
+        {"{\"default\":\"K1\",\"groups\":{}}", "custody.groups"},
+        {"{\"default\":\"K1\",\"groups\":[{\"group\":\"qa\"}]}", "custody.groups"},
+        {"{\"default\":\"K1\",\"groups\":[{\"group\":\"q a\",\"custody\":\"K1\"}]}",
+         "custody.groups"},
+        {"{\"default\":\"K1\",\"groups\":[{\"group\":\"qa\",\"custody\":\"K1\"},"
+         "{\"group\":\"qa\",\"custody\":\"K1\"}]}",
+         "custody.groups"},
+        {"{\"default\":\"K1\",\"groups\":[],\"group\":[]}", "custody.groups"},
+    };
+    struct fault f;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(
+            load_changed("policy.json", "custody", json_loads(rows[i].custody, 0, NULL), &f),
+            ESIGN_E_POLICY);
+        assert_string_equal(f.field, rows[i].field);
+    }
+    assert_int_equal(load_changed("policy.json", "custody",
+                                  json_pack("{s:s, s:[{s:s, s:s}]}", "default", "K1", "groups",
+                                            "group", "qa", "custody", "K1"),
+                                  &f),
+                     ESIGN_OK);
+}
+
+static void test_register_custody__by_group_then_default(void **state)
+{
+    REQ("design 1", "design 8");
+    (void)state;
+    CLEANUP(json_decref_p)
+    json_t *policy = json_pack("{s:{s:s, s:[{s:s, s:s}]}}", "custody", "default", "K2", "groups",
+                               "group", "qa", "custody", "K3");
+    CLEANUP(json_decref_p) json_t *early = json_object();
+    CLEANUP(json_decref_p) json_t *qa = json_pack("{s:s}", "group", "qa");
+    CLEANUP(json_decref_p) json_t *none = json_object();
+    struct fault f;
+
+    assert_string_equal(register_custody(policy, qa), "K3");
+    assert_string_equal(register_custody(policy, none), "K2");
+    assert_string_equal(register_custody(early, none), "K1");
+    assert_int_equal(register_custody_check_group(policy, "qa", &f), ESIGN_OK);
+    assert_int_equal(register_custody_check_group(policy, NULL, &f), ESIGN_OK);
+    assert_int_equal(register_custody_check_group(policy, "other", &f), ESIGN_E_POLICY);
+}
+
 static void test_register_policy_load__numbers_out_of_range__named(void **state)
 {
     REQ("requirements 0.3", "11.300(d)");
@@ -191,6 +245,8 @@ int main(void)
         cmocka_unit_test(test_register_policy_load__as_shipped__accepted),
         cmocka_unit_test(test_register_policy_load__fewer_than_two_components__refused),
         cmocka_unit_test(test_register_policy_load__weak_or_unknown_algorithm__refused),
+        cmocka_unit_test(test_register_policy_load__custody_unknown_or_twice__named),
+        cmocka_unit_test(test_register_custody__by_group_then_default),
         cmocka_unit_test(test_register_policy_load__numbers_out_of_range__named),
         cmocka_unit_test(test_register_policy_load__no_age_and_no_review__refused),
         cmocka_unit_test(test_register_policy_load__block_list__words_or_refused),
