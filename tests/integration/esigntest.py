@@ -266,14 +266,15 @@ class Instance:
                          Person("psato", "Paul Sato", "Security officer",
                                 "officer two has a long password")]
         self.terminal = self.application = None
+        self.enter = []  # prefix of what starts the services: namespaces
         self.enrolled = 0
 
     # life
 
     def launch(self, *command, check=True):
         """packaging/launch of the installed prefix."""
-        argv = [os.path.join(self.prefix, "libexec", "esignd", "launch"), "--config", self.config,
-                "--prefix", self.prefix]
+        argv = [*self.enter, os.path.join(self.prefix, "libexec", "esignd", "launch"),
+                "--config", self.config, "--prefix", self.prefix]
         for name, value in self.environment.items():
             argv += ["--setenv", "%s=%s" % (name, value)]
         done = subprocess.run(argv + list(command), check=False, stdin=subprocess.DEVNULL,

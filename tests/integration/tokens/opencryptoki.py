@@ -1,6 +1,6 @@
 """opencryptoki's software token. Its state is the machine's: /etc/group, /var/lib/opencryptoki,
-/dev/shm, System V shared memory, /run. Here it is in a mount and an IPC namespace of its own, so that
-none of it is seen outside and two can run at once."""
+/dev/shm, System V shared memory, /run. Here it is in a mount and an IPC namespace of its own, so
+that none of it is seen outside and two can run at once."""
 
 import os
 import shutil

@@ -6,8 +6,8 @@ nothing left on the machine. What can't start fails the test.
     esignd.ready()                                            # the token signs for the signers
     module.kill_backend()
 
-A module is a class of a file beside this one, entered in MODULES. `site` puts its token in the place
-of the SoftHSM2 tokens of the named roles; roles that are not named keep theirs.
+A module is a class of a file beside this one, entered in MODULES. `site` puts its token in the
+place of the SoftHSM2 tokens of the named roles; roles that are not named keep theirs.
 """
 
 import atexit
@@ -45,8 +45,8 @@ class Failure(AssertionError):
 
 
 class Module:
-    """One module with one token. A subclass has `name`, `module`, `label`, `pin`, makes its token in
-    begin(), and says what differs below."""
+    """One module with one token. A subclass has `name` and `module`, makes its token (with `label`,
+    `pin`) in begin(), and says what differs below."""
 
     name = module = None
     label = "zoo"
@@ -63,7 +63,7 @@ class Module:
         self.started = False
         atexit.register(self.stop)  # for a run that is broken off
 
-    # what a site needs to know
+    # what a site needs to be told
 
     @property
     def uri(self):
@@ -92,7 +92,7 @@ class Module:
     # life
 
     def start(self, user=None):
-        """Make folders, start what runs, make the token. user: of the token's service; None: ours."""
+        """Make folders, start what runs, make the token. user: of its service; None: ours."""
         self.user = user or pwd.getpwuid(os.geteuid()).pw_name
         self.started = True
         self.begin()
