@@ -18,6 +18,7 @@ static const struct {
     enum token_algorithm algorithm;
 } token_algorithms[] = {{"p256", TOKEN_P256},
                         {"p384", TOKEN_P384},
+                        {"rsa2048", TOKEN_RSA2048},
                         {"rsa3072", TOKEN_RSA3072},
                         {"rsa4096", TOKEN_RSA4096}};
 

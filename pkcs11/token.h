@@ -8,7 +8,13 @@
 
 struct token;
 
-enum token_algorithm { TOKEN_P256 = 1, TOKEN_P384 = 2, TOKEN_RSA3072 = 3, TOKEN_RSA4096 = 4 };
+enum token_algorithm {
+    TOKEN_P256 = 1,
+    TOKEN_P384 = 2,
+    TOKEN_RSA3072 = 3,
+    TOKEN_RSA4096 = 4,
+    TOKEN_RSA2048 = 5, /* for signers only, and where the policy names it */
+};
 
 enum { TOKEN_KEY_ID_LEN = 16, TOKEN_SPKI_MAX = 1024, TOKEN_SIGNATURE_MAX = 1024 };
 
@@ -22,7 +28,8 @@ enum esign_rc token_open(const char *name, const char *path, unsigned lanes, str
 void token_close(struct token *t);
 const char *token_name(const struct token *t); /* borrowed */
 
-/* Words of configuration and rows: "p256", "p384", "rsa3072", "rsa4096"; 0 if unknown. */
+/* Words of configuration and rows: "p256", "p384", "rsa2048", "rsa3072", "rsa4096"; 0 if unknown.
+ */
 enum token_algorithm token_algorithm_by_name(const char *name);
 const char *token_algorithm_name(enum token_algorithm a);
 

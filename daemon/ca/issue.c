@@ -19,6 +19,7 @@ static void put_algorithm(struct buf *out, enum token_algorithm algorithm)
     case TOKEN_P384:
         der_put_oid(out, "1.2.840.10045.4.3.3");
         break;
+    case TOKEN_RSA2048:
     case TOKEN_RSA3072:
     case TOKEN_RSA4096:
         der_put_oid(out, "1.2.840.113549.1.1.11");

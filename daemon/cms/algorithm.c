@@ -11,7 +11,7 @@ static const struct {
     {TOKEN_P256, "1.2.840.10045.4.3.2", false},     /* ecdsa-with-SHA256 */
     {TOKEN_P384, "1.2.840.10045.4.3.2", false},     /* the same: see cms_dtbs_digest */
     {TOKEN_RSA3072, "1.2.840.113549.1.1.11", true}, /* sha256WithRSAEncryption */
-    {TOKEN_RSA4096, "1.2.840.113549.1.1.11", true},
+    {TOKEN_RSA2048, "1.2.840.113549.1.1.11", true}, {TOKEN_RSA4096, "1.2.840.113549.1.1.11", true},
 };
 
 void cms_put_digest_algorithm(struct buf *out, uint8_t tag)

@@ -172,7 +172,7 @@ static enum esign_rc policy_check_numbers(const json_t *policy, struct fault *f)
         /* records are known by SHA-256; verifiers want SHA-384 with P-384 */
         if (!algorithm || algorithm == TOKEN_P384)
             return fault_field(f, ESIGN_E_POLICY, "signer_algorithms",
-                               "signers' algorithms are p256, rsa3072 and rsa4096");
+                               "signers' algorithms are p256, rsa2048, rsa3072 and rsa4096");
     }
     return json_array_size(allowed) > 0 &&
                    text_is_id(json_str(policy, "id") ? json_str(policy, "id") : "", 64)

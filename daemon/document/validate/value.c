@@ -15,7 +15,10 @@ enum token_algorithm validate_algorithm(X509 *cert)
 
     if (key && EVP_PKEY_is_a(key, "RSA")) {
         int bits = EVP_PKEY_get_bits(key);
-        return bits == 3072 ? TOKEN_RSA3072 : bits == 4096 ? TOKEN_RSA4096 : 0;
+        return bits == 2048   ? TOKEN_RSA2048
+               : bits == 3072 ? TOKEN_RSA3072
+               : bits == 4096 ? TOKEN_RSA4096
+                              : 0;
     }
     if (!key || !EVP_PKEY_is_a(key, "EC") ||
         EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1)

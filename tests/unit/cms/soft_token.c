@@ -25,6 +25,9 @@ struct token *soft_token_new(enum token_algorithm algorithm)
     case TOKEN_P384:
         t->key = EVP_EC_gen("P-384");
         break;
+    case TOKEN_RSA2048:
+        t->key = EVP_RSA_gen(2048);
+        break;
     case TOKEN_RSA3072:
         t->key = EVP_RSA_gen(3072);
         break;

@@ -113,6 +113,13 @@ static void test_validate_signature__right_p384__passed(void **state)
     check_right(TOKEN_P384);
 }
 
+static void test_validate_signature__right_rsa2048__passed(void **state)
+{
+    REQ("11.70");
+    (void)state;
+    check_right(TOKEN_RSA2048);
+}
+
 static void test_validate_signature__right_rsa3072__passed(void **state)
 {
     REQ("11.70");
@@ -394,6 +401,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_validate_signature__right_p256__passed),
         cmocka_unit_test(test_validate_signature__right_p384__passed),
+        cmocka_unit_test(test_validate_signature__right_rsa2048__passed),
         cmocka_unit_test(test_validate_signature__right_rsa3072__passed),
         cmocka_unit_test(test_document_verdict__same_bytes_other_record__wrong_record),
         cmocka_unit_test(test_validate_signature__envelope_against_certificate__altered),
