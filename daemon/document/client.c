@@ -111,20 +111,40 @@ static enum esign_rc check_sizes(const struct document_signature *s, struct faul
     return ESIGN_OK;
 }
 
-enum esign_rc document_facts(struct document *d, const struct document_signature *s,
-                             int64_t deadline_at_ms, json_t **ret, struct fault *f)
+/* One operation about an object and its anchors. */
+static enum esign_rc ask(struct document *d, uint16_t op, const struct document_signature *s,
+                         int64_t deadline_at_ms, json_t **ret, struct fault *f)
 {
     CLEANUP(buf_done) struct buf body = buf_new(FRAME_BODY_MAX);
     CLEANUP(buf_done) struct buf reply = buf_new(DOCUMENT_FACTS_MAX);
-    enum esign_rc rc = check_sizes(s, f);
-    if (rc)
-        return rc;
+
     document_put_request(&body, s);
     if (!buf_ok(&body))
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a request");
-    rc = worker_call(d->pool, DOCUMENT_OP_FACTS, buf_bytes(&body), NULL, 0, deadline_at_ms, &reply,
-                     f);
+    enum esign_rc rc =
+        worker_call(d->pool, op, buf_bytes(&body), NULL, 0, deadline_at_ms, &reply, f);
     if (rc)
         return rc;
     return json_parse_object(buf_bytes(&reply), ret, f);
+}
+
+enum esign_rc document_facts(struct document *d, const struct document_signature *s,
+                             int64_t deadline_at_ms, json_t **ret, struct fault *f)
+{
+    enum esign_rc rc = check_sizes(s, f);
+
+    return rc ? rc : ask(d, DOCUMENT_OP_FACTS, s, deadline_at_ms, ret, f);
+}
+
+enum esign_rc document_certificate_facts(struct document *d, const struct document_certificate *c,
+                                         int64_t deadline_at_ms, json_t **ret, struct fault *f)
+{
+    const struct document_signature s = {
+        .cms = c->der, .anchors = c->anchors, .anchor_count = c->anchor_count, .at_ms = c->at_ms};
+
+    if (c->der.len > DOCUMENT_ANCHOR_MAX)
+        return fault_field(f, ESIGN_E_TOO_LARGE, "certificate",
+                           "a certificate has at most %d bytes", DOCUMENT_ANCHOR_MAX);
+    enum esign_rc rc = check_sizes(&s, f);
+    return rc ? rc : ask(d, DOCUMENT_OP_CERTIFICATE, &s, deadline_at_ms, ret, f);
 }

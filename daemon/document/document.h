@@ -47,6 +47,24 @@ enum esign_rc document_facts(struct document *d, const struct document_signature
 enum esign_rc validate_signature(const struct document_signature *s, json_t **ret,
                                  struct fault *f) MUST_CHECK;
 
+/* A certificate that somebody else issued. */
+struct document_certificate {
+    struct bytes der;            /* at most DOCUMENT_ANCHOR_MAX */
+    const struct bytes *anchors; /* trusted CA certificates, DER */
+    size_t anchor_count;         /* at most DOCUMENT_ANCHORS_MAX */
+    int64_t at_ms;               /* time at which it is judged: 0 = now */
+};
+
+/* The facts of a certificate, as a JSON object (docs in daemon/document/FACTS.md).  One that is
+ * malformed is a fact too.  As document_facts(); field "certificate" instead of "signature". */
+enum esign_rc document_certificate_facts(struct document *d, const struct document_certificate *c,
+                                         int64_t deadline_at_ms, json_t **ret,
+                                         struct fault *f) MUST_CHECK;
+
+/* The same as a pure function in this process: what esign-document runs (document/validate/). */
+enum esign_rc validate_certificate(const struct document_certificate *c, json_t **ret,
+                                   struct fault *f) MUST_CHECK;
+
 /* What is known besides the signature itself.  Unknown: the pointer is NULL. */
 struct document_context {
     const char *record_type, *record_id,

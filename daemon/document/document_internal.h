@@ -8,6 +8,9 @@ enum {
     /* Request: blob signature, blob digest (empty or 32 bytes), u64 at_ms, u32 count of anchors,
      * that many blobs.  Reply: the facts as JSON text (FACTS.md). */
     DOCUMENT_OP_FACTS = 1,
+    /* Request: as above, with a certificate instead of the signature and an empty digest.  Reply:
+     * its facts as JSON text. */
+    DOCUMENT_OP_CERTIFICATE = 2,
     DOCUMENT_FACTS_MAX = 96 * 1024 /* bytes of the facts as text */
 };
 

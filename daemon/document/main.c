@@ -70,11 +70,13 @@ static enum esign_rc serve(void *ctx, const struct worker_request *request, stru
     struct bytes anchors[DOCUMENT_ANCHORS_MAX];
     CLEANUP(json_decref_p) json_t *facts = NULL;
 
-    if (request->frame->op != DOCUMENT_OP_FACTS)
+    bool certificate = request->frame->op == DOCUMENT_OP_CERTIFICATE;
+    if (request->frame->op != DOCUMENT_OP_FACTS && !certificate)
         return fault_set(f, ESIGN_E_UNSUPPORTED, "there is no operation %u", request->frame->op);
     enum esign_rc rc = document_get_request(request->frame->body, &s, anchors, f);
+    const struct document_certificate c = {s.cms, s.anchors, s.anchor_count, s.at_ms};
     if (!rc)
-        rc = validate_signature(&s, &facts, f);
+        rc = certificate ? validate_certificate(&c, &facts, f) : validate_signature(&s, &facts, f);
     if (rc)
         return rc;
     rc = json_canonical(facts, reply);

@@ -6,7 +6,7 @@
 
 #include <openssl/err.h>
 
-enum { ISSUER_TEXT_MAX = 1024, SERIAL_OCTETS_MAX = 64 };
+enum { NAME_TEXT_LEN = 1024, SERIAL_OCTETS_MAX = 64 };
 
 /* The value of the one attribute of that kind in a name.  false: none, several, or no text. */
 static bool read_name_part(const X509_NAME *name, int nid, char ret[VALIDATE_TEXT_MAX])
@@ -42,18 +42,27 @@ static json_t *text_or_empty(const char *text, size_t len)
     return value ? value : json_string("");
 }
 
-static json_t *issuer_text(X509 *cert)
+static json_t *name_text(const X509_NAME *name)
 {
     CLEANUP(BIO_free_all_p) BIO *out = BIO_new(BIO_s_mem());
     char *text = NULL;
-    if (!out || X509_NAME_print_ex(out, X509_get_issuer_name(cert), 0,
-                                   XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) < 0)
+    if (!out || X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) < 0)
         return json_string("");
     long len = BIO_get_mem_data(out, &text);
-    return len > 0 && len <= ISSUER_TEXT_MAX ? text_or_empty(text, (size_t)len) : json_string("");
+    return len > 0 && len <= NAME_TEXT_LEN ? text_or_empty(text, (size_t)len) : json_string("");
 }
 
-static json_t *serial_text(X509 *cert)
+json_t *validate_issuer_text(X509 *cert)
+{
+    return name_text(X509_get_issuer_name(cert));
+}
+
+json_t *validate_subject_text(X509 *cert)
+{
+    return name_text(X509_get_subject_name(cert));
+}
+
+json_t *validate_serial_text(X509 *cert)
 {
     char hex[2 * SERIAL_OCTETS_MAX + 1] = "";
     const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
@@ -63,7 +72,7 @@ static json_t *serial_text(X509 *cert)
     return json_string(hex);
 }
 
-static json_t *time_text(const ASN1_TIME *at)
+json_t *validate_time_text(const ASN1_TIME *at)
 {
     char text[CLOCK_TEXT] = "";
     int days = 0, seconds = 0;
@@ -74,7 +83,7 @@ static json_t *time_text(const ASN1_TIME *at)
     return json_string(text);
 }
 
-static json_t *base64_text(struct bytes bytes)
+json_t *validate_base64_text(struct bytes bytes)
 {
     CLEANUP(buf_done) struct buf text = buf_new(2 * DOCUMENT_SIGNATURE_MAX);
     encode_base64(bytes, &text);
@@ -87,13 +96,14 @@ static json_t *certificate_facts(const struct validate_parts *parts)
     struct validate_subject subject;
     X509 *cert = parts->signer;
     (void)validate_subject_read(cert, &subject); /* what is missing is empty here */
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "user_id",
-                     text_or_empty(subject.user_id, strlen(subject.user_id)), "printed_name",
-                     text_or_empty(subject.printed_name, strlen(subject.printed_name)), "signer_id",
-                     text_or_empty(subject.signer_id, strlen(subject.signer_id)), "serial",
-                     serial_text(cert), "not_before", time_text(X509_get0_notBefore(cert)),
-                     "not_after", time_text(X509_get0_notAfter(cert)), "issuer", issuer_text(cert),
-                     "der", base64_text(buf_bytes(&parts->signer_der)));
+    return json_pack(
+        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "user_id",
+        text_or_empty(subject.user_id, strlen(subject.user_id)), "printed_name",
+        text_or_empty(subject.printed_name, strlen(subject.printed_name)), "signer_id",
+        text_or_empty(subject.signer_id, strlen(subject.signer_id)), "serial",
+        validate_serial_text(cert), "not_before", validate_time_text(X509_get0_notBefore(cert)),
+        "not_after", validate_time_text(X509_get0_notAfter(cert)), "issuer",
+        validate_issuer_text(cert), "der", validate_base64_text(buf_bytes(&parts->signer_der)));
 }
 
 static json_t *cms_hash_text(struct bytes cms)

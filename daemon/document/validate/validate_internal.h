@@ -84,6 +84,28 @@ void validate_identity_check(const struct document_signature *s, const struct va
                              const struct validate_claims *claims,
                              struct validate_findings *findings);
 
+/* A certificate whose way to an anchor is judged at a time; all borrowed. */
+struct validate_path {
+    X509 *cert; /* NULL: only the anchors are read */
+    STACK_OF(X509) * others;
+    const struct bytes *anchors;
+    size_t anchor_count;
+    int64_t at_ms;
+};
+/* ret_word: "ok", "no-anchor", "expired" or "bad"; ret_why: OpenSSL's sentence, "" if ok; both
+ * static.  ret_chain: of a good one, owned by the caller; NULL: not wanted.  ESIGN_E_PROTO: an
+ * anchor can't be read. */
+enum esign_rc validate_path_check(const struct validate_path *path, STACK_OF(X509) * *ret_chain,
+                                  const char **ret_word, const char **ret_why,
+                                  struct fault *f) MUST_CHECK;
+
+/* Texts of facts; NULL: no memory. */
+json_t *validate_issuer_text(X509 *cert);  /* RFC 4514 */
+json_t *validate_subject_text(X509 *cert); /* RFC 4514 */
+json_t *validate_serial_text(X509 *cert);  /* hexadecimal */
+json_t *validate_time_text(const ASN1_TIME *at);
+json_t *validate_base64_text(struct bytes bytes);
+
 /* The chain from the signer to an anchor at that time: sets findings->chain.  If it holds, each
  * other certificate in the signature must be part of it, byte for byte, or findings->identity is
  * cleared.  ESIGN_E_PROTO: an anchor can't be read. */
