@@ -87,6 +87,8 @@ static enum esign_rc generate_check(const struct pkcs11_session *s, CK_OBJECT_HA
     for (size_t i = 0; i < sizeof(generate_demands) / sizeof(generate_demands[0]); i++) {
         CK_BBOOL value = 0xff;
         CK_ATTRIBUTE asked = {generate_demands[i].type, &value, sizeof(value)};
+        if (asked.type == CKA_LOCAL && pkcs11_module_quirk(s->module)->denies_local)
+            continue;
         CK_RV rv = s->calls->C_GetAttributeValue(s->handle, object, &asked, 1);
         if (rv == CKR_ATTRIBUTE_TYPE_INVALID && generate_demands[i].optional)
             continue;

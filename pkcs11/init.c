@@ -75,7 +75,7 @@ static enum esign_rc init_finish(const struct pkcs11_module *module, const struc
         return rc;
     pkcs11_unpad(info.label, sizeof(info.label), ret->label);
     pkcs11_unpad(info.serialNumber, sizeof(info.serialNumber), ret->serial);
-    ret->read_only = softhsm_is_maker(&info);
+    ret->read_only = pkcs11_module_quirk(module)->rewrites_token;
     return ret->read_only ? softhsm_protect_token(ret->serial, f) : ESIGN_OK;
 }
 

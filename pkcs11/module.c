@@ -3,13 +3,15 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "pkcs11/ckr.h"
+#include "pkcs11/initialise.h"
 
 #include <dlfcn.h>
 #include <libp11.h>
 
 struct pkcs11_module {
     void *library;
-    CK_FUNCTION_LIST *calls;
+    CK_FUNCTION_LIST *calls; /* NULL: not initialised */
+    const struct pkcs11_quirk *quirk;
     PKCS11_CTX *slots_context; /* libp11's; NULL: not loaded */
 };
 
@@ -41,9 +43,10 @@ static enum esign_rc module_unavailable(struct fault *f, const char *what, const
 }
 
 static enum esign_rc module_initialise(struct pkcs11_module *module, const char *path,
-                                       struct fault *f)
+                                       const char *init_args, struct fault *f)
 {
     CK_RV (*get_functions)(CK_FUNCTION_LIST **);
+    CK_FUNCTION_LIST *calls = NULL;
 
     module->library = path[0] == '/' ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     if (!module->library)
@@ -52,17 +55,13 @@ static enum esign_rc module_initialise(struct pkcs11_module *module, const char 
     if (!symbol)
         return module_unavailable(f, path, "it is not a PKCS#11 module");
     memcpy(&get_functions, &symbol, sizeof(get_functions)); /* ISO C has no cast for this */
-    CK_RV rv = get_functions(&module->calls);
-    if (rv != CKR_OK || !module->calls)
+    CK_RV rv = get_functions(&calls);
+    if (rv != CKR_OK || !calls)
         return pkcs11_fail(f, rv, "C_GetFunctionList");
-    rv = module->calls->C_Initialize(NULL);
-    if (rv != CKR_OK) {
-        module->calls = NULL;
-        (void)pkcs11_fail(f, rv, "C_Initialize");
-        return fault_reason(f, ESIGN_E_HSM, "unavailable", "%.60s: C_Initialize: %s (0x%lx)", path,
-                            pkcs11_ckr_name(rv), rv);
-    }
-    return ESIGN_OK;
+    enum esign_rc rc = pkcs11_initialise(calls, init_args, &module->quirk, f);
+    if (rc == ESIGN_OK)
+        module->calls = calls;
+    return rc;
 }
 
 /* libp11 finds the module initialised and leaves it as it is: no locking, no second thread. */
@@ -90,7 +89,7 @@ enum esign_rc pkcs11_module_load(const struct config *config, size_t index,
     struct pkcs11_module *module = calloc(1, sizeof(*module));
     if (!module)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a module");
-    rc = module_initialise(module, path, f);
+    rc = module_initialise(module, path, config_token_str(config, index, "init_args"), f);
     if (rc == ESIGN_OK)
         rc = module_join(module, path, f);
     if (rc != ESIGN_OK) {
@@ -117,6 +116,11 @@ void pkcs11_module_free(struct pkcs11_module *module)
 CK_FUNCTION_LIST *pkcs11_module_calls(const struct pkcs11_module *module)
 {
     return module->calls;
+}
+
+const struct pkcs11_quirk *pkcs11_module_quirk(const struct pkcs11_module *module)
+{
+    return module->quirk;
 }
 
 static void module_slots_done(struct module_slots *s)

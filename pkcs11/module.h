@@ -3,12 +3,13 @@
 #pragma once
 
 #include "config/config.h"
+#include "pkcs11/quirk.h"
 #include "pkcs11/uri.h"
 
 struct pkcs11_module;
 
-/* Set the token's environment lines, load its module and call C_Initialize(NULL); then let libp11
- * join in for the slots.  ret: owned by the caller.  ESIGN_E_HSM reason "unavailable". */
+/* Set the token's environment lines, load its module and initialise it; then let libp11 join in for
+ * the slots.  ret: owned by the caller.  ESIGN_E_HSM reason "unavailable". */
 enum esign_rc pkcs11_module_load(const struct config *config, size_t index,
                                  struct pkcs11_module **ret, struct fault *f) MUST_CHECK;
 
@@ -17,6 +18,9 @@ void pkcs11_module_free(struct pkcs11_module *module);
 
 /* The module's functions.  Borrowed. */
 CK_FUNCTION_LIST *pkcs11_module_calls(const struct pkcs11_module *module);
+
+/* What is special about the module.  Never NULL; lives for ever. */
+const struct pkcs11_quirk *pkcs11_module_quirk(const struct pkcs11_module *module);
 
 /* The one slot whose initialised token matches uri.  ESIGN_E_HSM reason "unavailable": none, or
  * more than one. */

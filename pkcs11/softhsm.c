@@ -11,13 +11,6 @@
 
 enum { SOFTHSM_UUID_LEN = 36, SOFTHSM_SERIAL_LEN = 16 };
 
-bool softhsm_is_maker(const CK_TOKEN_INFO *info)
-{
-    static const char maker[] = "SoftHSM project";
-
-    return bytes_equal(bytes_of(info->manufacturerID, sizeof(maker) - 1), bytes_of_str(maker));
-}
-
 /* The value of directories.tokendir in a line of softhsm2.conf, cut out in place; NULL: another
  * line. */
 static char *softhsm_token_directory(char *line)

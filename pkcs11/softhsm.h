@@ -3,11 +3,6 @@
 
 #include "base/fault.h"
 
-#include <p11-kit/pkcs11.h>
-
-/* Whether this is a token of SoftHSM. */
-bool softhsm_is_maker(const CK_TOKEN_INFO *info);
-
 /* Make token.object of the token with this serial number read-only (0444).  Its directory is found
  * in the configuration that $SOFTHSM2_CONF names (directories.tokendir).  ESIGN_E_POLICY: it can't
  * be found or changed. */

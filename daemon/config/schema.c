@@ -94,6 +94,8 @@ const struct config_option config_token_options[] = {
      "Time for one call; a worker that needs longer is killed and replaced.", true},
     {"key_algorithm", CONFIG_STR, "p256", 0, 0, "p256|p384|rsa3072|rsa4096", "",
      "Algorithm of keys made on this token.", false},
+    {"init_args", CONFIG_STR, "", 0, 0, NULL, "",
+     "Text for C_Initialize, handed over in pReserved, for a module that wants one (NSS).", false},
     {"pin_file", CONFIG_STR, "", 0, 0, NULL, "",
      "File with the PIN (mode 0400) where the service manager passes no credential.", false},
 };
