@@ -48,17 +48,19 @@ static void fault_clean(char *text)
 static enum esign_rc fault_fill(struct fault *f, enum esign_rc rc, struct fault_parts parts,
                                 const char *fmt, va_list ap)
 {
+    struct fault made = {.rc = rc, .cause = parts.cause, .retry_after_s = parts.retry_after_s};
+
     if (!f)
         return rc;
-    *f = (struct fault){.rc = rc, .cause = parts.cause, .retry_after_s = parts.retry_after_s};
     if (parts.reason)
-        (void)snprintf(f->reason, sizeof(f->reason), "%s", parts.reason); /* cut is harmless */
+        (void)snprintf(made.reason, sizeof(made.reason), "%s", parts.reason); /* cut is harmless */
     if (parts.field)
-        (void)snprintf(f->field, sizeof(f->field), "%s", parts.field);
-    (void)vsnprintf(f->detail, sizeof(f->detail), fmt, ap);
-    fault_clean(f->reason);
-    fault_clean(f->field);
-    fault_clean(f->detail);
+        (void)snprintf(made.field, sizeof(made.field), "%s", parts.field);
+    (void)vsnprintf(made.detail, sizeof(made.detail), fmt, ap);
+    fault_clean(made.reason);
+    fault_clean(made.field);
+    fault_clean(made.detail);
+    *f = made; /* only now: the text may quote what f said before */
     return rc;
 }
 

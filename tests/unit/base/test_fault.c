@@ -33,11 +33,23 @@ static void test_fault_field__long_texts__cut_not_overrun(void **state)
     assert_int_equal(fault_set(NULL, ESIGN_E_BUSY, "nobody wants to know"), ESIGN_E_BUSY);
 }
 
+static void test_fault_reason__quotes_its_own_text__kept(void **state)
+{
+    REQ("requirements 0.2");
+    (void)state;
+    struct fault f;
+
+    assert_int_equal(fault_set(&f, ESIGN_E_POLICY, "the file is gone"), ESIGN_E_POLICY);
+    assert_int_equal(fault_reason(&f, ESIGN_E_HSM, "pin", "no PIN: %.100s", f.detail), ESIGN_E_HSM);
+    assert_string_equal(f.detail, "no PIN: the file is gone");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fault_by_name__every_row__round_trip),
         cmocka_unit_test(test_fault_field__long_texts__cut_not_overrun),
+        cmocka_unit_test(test_fault_reason__quotes_its_own_text__kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
