@@ -52,6 +52,14 @@ static enum esign_rc token_call(struct token *t, enum token_op op, const struct 
     return worker_call(t->pool, (uint16_t)op, buf_bytes(body), NULL, 0, deadline_at_ms, reply, f);
 }
 
+/* What is lost is unavailable for who doesn't try again. */
+static enum esign_rc token_tell(enum esign_rc rc, struct fault *f)
+{
+    if (rc == ESIGN_E_HSM && f && strcmp(f->reason, "lost") == 0)
+        (void)snprintf(f->reason, sizeof(f->reason), "unavailable");
+    return rc;
+}
+
 enum esign_rc token_info(struct token *t, int64_t deadline_at_ms, struct token_info *ret,
                          struct fault *f)
 {
@@ -61,7 +69,7 @@ enum esign_rc token_info(struct token *t, int64_t deadline_at_ms, struct token_i
 
     enum esign_rc rc = token_call(t, TOKEN_OP_INFO, &body, deadline_at_ms, &reply, f);
     if (rc != ESIGN_OK)
-        return rc;
+        return token_tell(rc, f);
     struct reader r = reader_of(buf_bytes(&reply));
     reader_str(&r, info.label, sizeof(info.label));
     reader_str(&r, info.serial, sizeof(info.serial));
@@ -105,8 +113,9 @@ enum esign_rc token_generate(struct token *t, enum token_algorithm algorithm,
     buf_put_u8(&body, (uint8_t)algorithm);
     buf_put(&body, bytes_of(key_id, TOKEN_KEY_ID_LEN));
     buf_put_blob(&body, bytes_of_str(label));
-    return token_call_value(t, TOKEN_OP_GENERATE, &body, deadline_at_ms, TOKEN_SPKI_MAX, ret_spki,
-                            f);
+    return token_tell(
+        token_call_value(t, TOKEN_OP_GENERATE, &body, deadline_at_ms, TOKEN_SPKI_MAX, ret_spki, f),
+        f);
 }
 
 enum esign_rc token_public_key(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
@@ -115,13 +124,14 @@ enum esign_rc token_public_key(struct token *t, const uint8_t key_id[TOKEN_KEY_I
     CLEANUP(buf_done) struct buf body = buf_new(TOKEN_KEY_ID_LEN);
 
     buf_put(&body, bytes_of(key_id, TOKEN_KEY_ID_LEN));
-    return token_call_value(t, TOKEN_OP_PUBLIC_KEY, &body, deadline_at_ms, TOKEN_SPKI_MAX, ret_spki,
-                            f);
+    return token_tell(token_call_value(t, TOKEN_OP_PUBLIC_KEY, &body, deadline_at_ms,
+                                       TOKEN_SPKI_MAX, ret_spki, f),
+                      f);
 }
 
-enum esign_rc token_sign(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
-                         struct bytes digest, int64_t deadline_at_ms, struct buf *ret_value,
-                         struct fault *f)
+enum esign_rc token_try(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
+                        struct bytes digest, int64_t deadline_at_ms, struct buf *ret_value,
+                        struct fault *f)
 {
     CLEANUP(buf_done) struct buf body = buf_new(TOKEN_KEY_ID_LEN + 4 + TOKEN_DIGEST_MAX);
 
@@ -131,4 +141,20 @@ enum esign_rc token_sign(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN]
     buf_put_blob(&body, digest);
     return token_call_value(t, TOKEN_OP_SIGN, &body, deadline_at_ms, TOKEN_SIGNATURE_MAX, ret_value,
                             f);
+}
+
+enum esign_rc token_sign(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
+                         struct bytes digest, int64_t deadline_at_ms, struct buf *ret_value,
+                         struct fault *f)
+{
+    return token_tell(token_try(t, key_id, digest, deadline_at_ms, ret_value, f), f);
+}
+
+enum esign_rc token_renew(struct token *t, uint32_t age_ms, int64_t deadline_at_ms, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf body = buf_new(sizeof(age_ms));
+    CLEANUP(buf_done) struct buf reply = buf_new(1);
+
+    buf_put_u32(&body, age_ms);
+    return token_call(t, TOKEN_OP_RENEW, &body, deadline_at_ms, &reply, f);
 }

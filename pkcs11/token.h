@@ -56,3 +56,16 @@ enum esign_rc token_public_key(struct token *t, const uint8_t key_id[TOKEN_KEY_I
 enum esign_rc token_sign(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
                          struct bytes digest, int64_t deadline_at_ms, struct buf *ret_value,
                          struct fault *f) MUST_CHECK;
+
+/* As token_sign, for a caller that may try again: the reason "lost" too, which token_sign tells as
+ * "unavailable".  A ready worker lost session, login or device in this call, and no value has left
+ * it; "unavailable" here: no worker has the token, a second try now is of no use. */
+enum esign_rc token_try(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
+                        struct bytes digest, int64_t deadline_at_ms, struct buf *ret_value,
+                        struct fault *f) MUST_CHECK;
+
+/* Have every worker open the token anew before its next operation unless it did so within the last
+ * age_ms: after a lost session, a hanging one, or a wrong value, of a try that began then.  Errors
+ * as the calls above. */
+enum esign_rc token_renew(struct token *t, uint32_t age_ms, int64_t deadline_at_ms,
+                          struct fault *f) MUST_CHECK;

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 struct pkcs11_turn {
     pthread_mutex_t mutex;
+    _Atomic int64_t renewed_ms;
 };
 
 enum esign_rc pkcs11_turn_new(struct pkcs11_turn **ret, struct fault *f)
@@ -41,12 +43,26 @@ enum esign_rc pkcs11_turn_take(struct pkcs11_turn *turn, int64_t deadline_at_ms,
     if (rc == EOWNERDEAD) /* nothing is kept here that its death could have left wrong */
         rc = pthread_mutex_consistent(&turn->mutex);
     if (rc != 0)
-        return fault_reason(f, ESIGN_E_HSM, "unavailable",
-                            "another worker has been opening the token for too long");
+        return fault_set(f, ESIGN_E_DEADLINE,
+                         "another worker has been opening the token for too long");
     return ESIGN_OK;
 }
 
 void pkcs11_turn_end(struct pkcs11_turn *turn)
 {
     (void)pthread_mutex_unlock(&turn->mutex); /* the caller has it */
+}
+
+void pkcs11_turn_renew(struct pkcs11_turn *turn, int64_t before_ms)
+{
+    int64_t present = atomic_load(&turn->renewed_ms);
+
+    while (present < before_ms &&
+           !atomic_compare_exchange_weak(&turn->renewed_ms, &present, before_ms))
+        ;
+}
+
+int64_t pkcs11_turn_renewed(const struct pkcs11_turn *turn)
+{
+    return atomic_load(&turn->renewed_ms);
 }

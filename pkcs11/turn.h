@@ -1,6 +1,7 @@
-/* Whose turn it is: of all workers of a token, one at a time opens it or makes keys.  SoftHSM loses
- * keys' consistency when two processes create objects at once, and a process that starts sees half
- * of what another is writing. */
+/* What all workers of a token share.  Whose turn it is: one at a time opens the token or makes
+ * keys; SoftHSM loses keys' consistency when two processes create objects at once, and a process
+ * that starts sees half of what another is writing.  And which sessions are not to be used again.
+ */
 #pragma once
 
 #include "base/fault.h"
@@ -14,7 +15,13 @@ enum esign_rc pkcs11_turn_new(struct pkcs11_turn **ret, struct fault *f) MUST_CH
 void pkcs11_turn_free(struct pkcs11_turn *turn); /* NULL is allowed; unmaps it in this process */
 
 /* Wait for the turn, at most until deadline_at_ms (monotonic).  A worker that dies in its turn ends
- * it.  ESIGN_E_HSM reason "unavailable": it did not come. */
+ * it.  ESIGN_E_DEADLINE: it did not come. */
 enum esign_rc pkcs11_turn_take(struct pkcs11_turn *turn, int64_t deadline_at_ms,
                                struct fault *f) MUST_CHECK;
 void pkcs11_turn_end(struct pkcs11_turn *turn);
+
+/* From now on no worker uses a session that was opened before before_ms (monotonic); a time that is
+ * earlier than that of another call changes nothing.
+ * Source: a lost session or a stale handle is seldom the only one (the token was restarted). */
+void pkcs11_turn_renew(struct pkcs11_turn *turn, int64_t before_ms);
+int64_t pkcs11_turn_renewed(const struct pkcs11_turn *turn); /* that time; 0: none */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 
 enum { WORKER_TURN_MS = WORKER_START_MS / 2 };
@@ -18,6 +19,7 @@ struct pkcs11_worker {
     size_t index; /* of the token */
     struct pkcs11_turn *turn;
     struct pkcs11_desk desk;
+    int64_t opened_at_ms; /* the desk's session: when its opening began */
     bool ready, refused;
     struct fault fault; /* what is answered while not ready */
     int64_t end_at_ms;  /* when a new process shall try; 0: never */
@@ -57,6 +59,7 @@ static void worker_settle(struct pkcs11_worker *w)
 /* From nothing to ready, or to the fault that is answered from then on. */
 static void worker_open(struct pkcs11_worker *w, bool may_login)
 {
+    w->opened_at_ms = worker_now();
     enum esign_rc rc = pkcs11_session_open(w->config, w->index, may_login, &w->desk.session,
                                            &w->refused, &w->fault);
     if (rc == ESIGN_OK)
@@ -79,6 +82,8 @@ static enum esign_rc worker_start(void *ctx, bool may_login, struct fault *f)
         worker_open(w, may_login);
         pkcs11_turn_end(w->turn);
     } else {
+        (void)fault_reason(&w->fault, ESIGN_E_HSM, "unavailable",
+                           "another worker has been opening the token for too long");
         worker_settle(w);
     }
     if (!may_login)
@@ -133,14 +138,15 @@ static enum esign_rc worker_run_fresh(struct pkcs11_worker *w, const struct pkcs
     return rc;
 }
 
-/* Run an operation, once more with a new session if its key was not found. */
+/* Run an operation; in a new session if the present one is too old, once more in one if its key was
+ * not found. */
 static enum esign_rc worker_run_op(struct pkcs11_worker *w, const struct pkcs11_operation *op,
                                    const struct worker_request *request, struct buf *reply,
                                    struct fault *f)
 {
     enum esign_rc rc = ESIGN_E_NOT_FOUND;
 
-    if (!op->fresh) {
+    if (!op->fresh && w->opened_at_ms >= pkcs11_turn_renewed(w->turn)) {
         struct reader r = reader_of(request->frame->body);
         rc = op->run(&w->desk, &r, reply, f);
     }
@@ -151,11 +157,36 @@ static enum esign_rc worker_run_op(struct pkcs11_worker *w, const struct pkcs11_
     return rc;
 }
 
+/* Whoever lost a session, or got a wrong value, some time ago wants newer sessions. */
+static enum esign_rc worker_renew(struct pkcs11_worker *w, const struct worker_request *request,
+                                  struct fault *f)
+{
+    struct reader r = reader_of(request->frame->body);
+    uint32_t age_ms = reader_u32(&r);
+
+    if (!reader_done(&r))
+        return fault_set(f, ESIGN_E_PROTO, "malformed body");
+    pkcs11_turn_renew(w->turn, worker_now() - age_ms);
+    return ESIGN_OK;
+}
+
+/* A ready worker lost the token in this call: a new process is needed, and the caller may try again
+ * at once.  One that could not open it anew has settled and says so for a while. */
+static void worker_lose(struct pkcs11_worker *w, struct fault *f)
+{
+    log_warn("token is lost token=%s: %s", config_token_str(w->config, w->index, "name"),
+             f->detail);
+    w->exit_code = WORKER_EXIT_FAILED;
+    (void)snprintf(f->reason, sizeof(f->reason), "lost"); /* as token.c knows it */
+}
+
 static enum esign_rc worker_serve(void *ctx, const struct worker_request *request,
                                   struct buf *reply, struct fault *f)
 {
     struct pkcs11_worker *w = ctx;
 
+    if (request->frame->op == TOKEN_OP_RENEW)
+        return worker_renew(w, request, f);
     if (!w->ready) {
         *f = w->fault;
         return f->rc;
@@ -164,8 +195,8 @@ static enum esign_rc worker_serve(void *ctx, const struct worker_request *reques
     if (!op)
         return fault_set(f, ESIGN_E_UNSUPPORTED, "unknown operation %u", request->frame->op);
     enum esign_rc rc = worker_run_op(w, op, request, reply, f);
-    if (rc == ESIGN_E_HSM && strcmp(f->reason, "unavailable") == 0 && w->exit_code < 0)
-        w->exit_code = WORKER_EXIT_FAILED; /* a lost token needs a new process */
+    if (rc == ESIGN_E_HSM && strcmp(f->reason, "unavailable") == 0 && w->ready)
+        worker_lose(w, f);
     return rc;
 }
 

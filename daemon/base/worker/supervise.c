@@ -131,7 +131,8 @@ static void supervise_bury(struct supervisor *s, unsigned index, int status)
     int64_t now = supervise_now();
     bool done = WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE;
     bool no_pin = WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_NO_PIN;
-    bool useful_end = no_pin || (done && atomic_load(&s->page->slots[index].ready));
+    bool was_ready = atomic_load(&s->page->slots[index].ready) != 0;
+    bool useful_end = no_pin || (done && was_ready);
 
     supervise_log_death(s, child->pid, status);
     if (no_pin)
@@ -140,10 +141,10 @@ static void supervise_bury(struct supervisor *s, unsigned index, int status)
         child->young_deaths = 0;
     else
         child->young_deaths++;
-    bool failed = WIFEXITED(status) && WEXITSTATUS(status) != WORKER_EXIT_DONE && !no_pin;
+    unsigned free_deaths = was_ready ? 1 : 0; /* callers wait: one that was ready has a successor */
     child->restart_at_ms = now;
-    if (failed || child->young_deaths > 0)
-        child->restart_at_ms += supervise_pause_ms(child->young_deaths);
+    if (child->young_deaths > free_deaths)
+        child->restart_at_ms += supervise_pause_ms(child->young_deaths - free_deaths);
     child->pid = 0;
     atomic_store(&s->page->slots[index].ready, 0);
     atomic_store(&s->page->slots[index].connections, 0);

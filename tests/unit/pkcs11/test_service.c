@@ -236,6 +236,42 @@ static void test_token_sign__device_removed__worker_replaced(void **state)
         fail_msg("%s: %s", f.reason, f.detail);
 }
 
+static void test_token_try__device_removed__lost(void **state)
+{
+    REQ("design 2", "design 3");
+    struct service *s = service_of(state);
+    CLEANUP(buf_done) struct buf spki = buf_new(TOKEN_SPKI_MAX);
+    CLEANUP(buf_done) struct buf value = buf_new(TOKEN_SIGNATURE_MAX);
+    const uint8_t id[TOKEN_KEY_ID_LEN] = {0x29};
+    struct fault f = {0};
+
+    make_key(s, TOKEN_P256, 0x29, &spki);
+    service_set(s, "removed");
+    assert_int_equal(token_try(s->token, id, digest_of(32), soon(), &value, &f), ESIGN_E_HSM);
+    assert_string_equal(f.reason, "lost"); /* a second try can help, and does */
+    assert_non_null(strstr(f.detail, "CKR_DEVICE_REMOVED"));
+    assert_int_equal(token_try(s->token, id, digest_of(32), soon(), &value, &f), ESIGN_OK);
+}
+
+static void test_token_renew__older_session__opened_anew_once(void **state)
+{
+    REQ("design 8");
+    struct service *s = service_of(state);
+    CLEANUP(buf_done) struct buf spki = buf_new(TOKEN_SPKI_MAX);
+    CLEANUP(buf_done) struct buf value = buf_new(TOKEN_SIGNATURE_MAX);
+
+    make_key(s, TOKEN_P256, 0x2a, &spki);
+    assert_int_equal(sign(s, 0x2a, 32, &value, NULL), ESIGN_OK);
+    size_t logins = service_size(s, "logins");
+    assert_int_equal(token_renew(s->token, 0, soon(), NULL), ESIGN_OK);
+    assert_int_equal(sign(s, 0x2a, 32, &value, NULL), ESIGN_OK);
+    assert_int_equal(service_size(s, "logins"), logins + 1);
+    assert_int_equal(sign(s, 0x2a, 32, &value, NULL), ESIGN_OK);
+    assert_int_equal(token_renew(s->token, SERVICE_WAIT_MS, soon(), NULL), ESIGN_OK);
+    assert_int_equal(sign(s, 0x2a, 32, &value, NULL), ESIGN_OK);
+    assert_int_equal(service_size(s, "logins"), logins + 1);
+}
+
 struct maker {
     struct service *service;
     uint8_t first;
@@ -551,6 +587,8 @@ int main(void)
         cmocka_unit_test(test_token_sign__stale_handle__found_again),
         cmocka_unit_test(test_token_sign__short_value__reason_value),
         cmocka_unit_test(test_token_sign__device_removed__worker_replaced),
+        cmocka_unit_test(test_token_try__device_removed__lost),
+        cmocka_unit_test(test_token_renew__older_session__opened_anew_once),
         cmocka_unit_test(test_token_sign__killed_in_flight__told_and_replaced),
         cmocka_unit_test(test_token_sign__hanging_module__deadline_then_replaced),
         cmocka_unit_test(test_token_sign__token_away_and_back__found_without_restart),
