@@ -82,6 +82,37 @@ static enum esign_rc key_read_mechanism(const struct pkcs11_session *s, CK_OBJEC
     return ESIGN_OK;
 }
 
+/* An old token may not know the attribute: then it wants no PIN. */
+static enum esign_rc key_read_wants_pin(const struct pkcs11_session *s, CK_OBJECT_HANDLE object,
+                                        bool *ret, struct fault *f)
+{
+    CK_BBOOL value = CK_FALSE;
+    CK_ATTRIBUTE asked = {CKA_ALWAYS_AUTHENTICATE, &value, sizeof(value)};
+
+    CK_RV rv = s->calls->C_GetAttributeValue(s->handle, object, &asked, 1);
+    if (rv != CKR_OK && rv != CKR_ATTRIBUTE_TYPE_INVALID)
+        return pkcs11_fail(f, rv, "C_GetAttributeValue of CKA_ALWAYS_AUTHENTICATE");
+    *ret = rv == CKR_OK && value != CK_FALSE;
+    return ESIGN_OK;
+}
+
+enum esign_rc pkcs11_key_read(const struct pkcs11_session *session, CK_OBJECT_HANDLE handle,
+                              struct pkcs11_key *ret, struct fault *f)
+{
+    const struct pkcs11_mechanism *mechanism = NULL;
+    bool wants_pin = false;
+
+    enum esign_rc rc = key_read_mechanism(session, handle, &mechanism, f);
+    if (rc == ESIGN_OK)
+        rc = key_read_wants_pin(session, handle, &wants_pin, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    ret->handle = handle;
+    ret->mechanism = mechanism;
+    ret->wants_pin = wants_pin;
+    return ESIGN_OK;
+}
+
 static struct pkcs11_key *key_cached(struct pkcs11_keys *keys, const uint8_t id[TOKEN_KEY_ID_LEN])
 {
     for (size_t i = 0; i < keys->count; i++)
@@ -105,15 +136,16 @@ enum esign_rc pkcs11_key_find(const struct pkcs11_session *session, struct pkcs1
 {
     const struct pkcs11_key *cached = key_cached(keys, id);
     struct pkcs11_key key = {0};
+    CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
 
     if (cached) {
         *ret = *cached;
         return ESIGN_OK;
     }
     memcpy(key.id, id, TOKEN_KEY_ID_LEN);
-    enum esign_rc rc = key_search_one(session, CKO_PRIVATE_KEY, id, &key.handle, f);
+    enum esign_rc rc = key_search_one(session, CKO_PRIVATE_KEY, id, &handle, f);
     if (rc == ESIGN_OK)
-        rc = key_read_mechanism(session, key.handle, &key.mechanism, f);
+        rc = pkcs11_key_read(session, handle, &key, f);
     if (rc != ESIGN_OK)
         return rc;
     key_remember(keys, &key);

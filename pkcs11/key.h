@@ -10,6 +10,7 @@ struct pkcs11_key {
     uint8_t id[TOKEN_KEY_ID_LEN];
     CK_OBJECT_HANDLE handle;
     const struct pkcs11_mechanism *mechanism;
+    bool wants_pin; /* for each signature */
 };
 
 /* Found private keys, the oldest replaced first. */
@@ -17,6 +18,12 @@ struct pkcs11_keys {
     struct pkcs11_key rows[PKCS11_KEYS_MAX];
     size_t count, next;
 };
+
+/* Read what a private key is: of which algorithm, and whether it wants the PIN each time.  ret: its
+ * id is left as it is.  ESIGN_E_HSM reason "key": not of an algorithm that we use;
+ * "unavailable". */
+enum esign_rc pkcs11_key_read(const struct pkcs11_session *session, CK_OBJECT_HANDLE handle,
+                              struct pkcs11_key *ret, struct fault *f) MUST_CHECK;
 
 /* The private key of id, from the cache or the token.  ret: a copy.  ESIGN_E_NOT_FOUND: the token
  * doesn't show it; ESIGN_E_HSM reason "key": two have this id, or it is not of an algorithm that we

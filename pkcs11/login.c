@@ -53,6 +53,33 @@ static bool login_was_counted(CK_RV rv)
            pkcs11_ckr_class(rv) != PKCS11_CKR_GONE;
 }
 
+enum esign_rc pkcs11_login_send(CK_FUNCTION_LIST *calls, CK_SESSION_HANDLE session,
+                                CK_USER_TYPE user, const struct secret *pin, bool *ret_refused,
+                                struct fault *f)
+{
+    struct bytes bytes = secret_bytes(pin); /* only read by C_Login, whose interface has no const */
+
+    *ret_refused = false;
+    CK_RV rv = calls->C_Login(session, user, (CK_UTF8CHAR *)(uintptr_t)bytes.data, bytes.len);
+    if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN ||
+        (rv == CKR_USER_TYPE_INVALID && user == CKU_CONTEXT_SPECIFIC))
+        return ESIGN_OK;
+    *ret_refused = login_was_counted(rv);
+    return fault_reason(f, ESIGN_E_HSM, *ret_refused ? "pin" : "unavailable", "C_Login: %s (0x%lx)",
+                        pkcs11_ckr_name(rv), rv);
+}
+
+enum esign_rc pkcs11_login_pin(const struct config *config, size_t index, struct secret **ret,
+                               struct fault *f)
+{
+    const char *path = config_token_str(config, index, "pin_file");
+    struct fault why = {0};
+
+    if (pkcs11_login_credential("pin", path, ret, &why) == ESIGN_OK)
+        return ESIGN_OK;
+    return fault_reason(f, ESIGN_E_HSM, "pin", "%.180s", why.detail);
+}
+
 enum esign_rc pkcs11_login(CK_FUNCTION_LIST *calls, CK_SESSION_HANDLE session, CK_FLAGS flags,
                            const struct config *config, size_t index, bool *ret_refused,
                            struct fault *f)
@@ -63,16 +90,7 @@ enum esign_rc pkcs11_login(CK_FUNCTION_LIST *calls, CK_SESSION_HANDLE session, C
     if ((flags & CKF_LOGIN_REQUIRED) == 0)
         return ESIGN_OK;
     enum esign_rc rc = pkcs11_login_allowed(flags, f);
-    if (rc != ESIGN_OK)
-        return rc;
-    rc = pkcs11_login_credential("pin", config_token_str(config, index, "pin_file"), &pin, f);
-    if (rc != ESIGN_OK)
-        return fault_reason(f, ESIGN_E_HSM, "pin", "%.180s", f ? f->detail : "");
-    struct bytes bytes = secret_bytes(pin); /* only read by C_Login, whose interface has no const */
-    CK_RV rv = calls->C_Login(session, CKU_USER, (CK_UTF8CHAR *)(uintptr_t)bytes.data, bytes.len);
-    if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
-        return ESIGN_OK;
-    *ret_refused = login_was_counted(rv);
-    return fault_reason(f, ESIGN_E_HSM, *ret_refused ? "pin" : "unavailable", "C_Login: %s (0x%lx)",
-                        pkcs11_ckr_name(rv), rv);
+    if (rc == ESIGN_OK)
+        rc = pkcs11_login_pin(config, index, &pin, f);
+    return rc == ESIGN_OK ? pkcs11_login_send(calls, session, CKU_USER, pin, ret_refused, f) : rc;
 }

@@ -17,6 +17,20 @@ enum esign_rc pkcs11_login_credential(const char *name, const char *fallback_pat
  * to be entered on the token itself. */
 enum esign_rc pkcs11_login_allowed(CK_FLAGS flags, struct fault *f) MUST_CHECK;
 
+/* Send a PIN.  user: CKU_USER, or CKU_CONTEXT_SPECIFIC for the operation that has begun, if its key
+ * wants the PIN each time.  A module that doesn't know the latter is taken to want none.
+ * ESIGN_E_HSM reason "pin": refused; reason "unavailable": token or session lost.
+ * *ret_refused: it may have been counted as wrong, so it must not be sent again.
+ * Source: PKCS #11 v2.40 base, section 5.6 (C_Login). */
+enum esign_rc pkcs11_login_send(CK_FUNCTION_LIST *calls, CK_SESSION_HANDLE session,
+                                CK_USER_TYPE user, const struct secret *pin, bool *ret_refused,
+                                struct fault *f) MUST_CHECK;
+
+/* The PIN of the configuration's token: its credential, or its pin_file.  ret: owned by the caller.
+ * ESIGN_E_HSM reason "pin": there is none, or others can read it. */
+enum esign_rc pkcs11_login_pin(const struct config *config, size_t index, struct secret **ret,
+                               struct fault *f) MUST_CHECK;
+
 /* Log in once with the PIN of the configuration's token; it is wiped before this returns.  A token
  * that asks for no login is left alone.
  * ESIGN_E_HSM reason "pin": not sent, or refused; reason "unavailable": token or session lost.

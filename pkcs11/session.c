@@ -34,7 +34,7 @@ enum esign_rc pkcs11_session_open(const struct config *config, size_t index, boo
                                   struct pkcs11_session *ret, bool *ret_refused, struct fault *f)
 {
     CLEANUP(pkcs11_uri_free_p) struct pkcs11_uri *uri = NULL;
-    struct pkcs11_session s = {0};
+    struct pkcs11_session s = {.config = config, .index = index};
 
     *ret_refused = false;
     enum esign_rc rc = pkcs11_uri_parse(config_token_str(config, index, "uri"), &uri, f);
@@ -57,8 +57,26 @@ enum esign_rc pkcs11_session_open(const struct config *config, size_t index, boo
 
 void pkcs11_session_close(struct pkcs11_session *session)
 {
+    secret_free(session->pin);
     pkcs11_module_free(session->module); /* C_Finalize ends session and login */
     *session = (struct pkcs11_session){0};
+}
+
+enum esign_rc pkcs11_session_authenticate(struct pkcs11_session *session, struct fault *f)
+{
+    enum esign_rc rc = ESIGN_OK;
+    CK_TOKEN_INFO info;
+
+    if (session->pin_refused)
+        return fault_reason(f, ESIGN_E_HSM, "pin", "the key refused the PIN; it isn't sent again");
+    /* SoftHSM says nothing after a login; the PIN has been right once */
+    if (session->calls->C_GetTokenInfo(session->slot, &info) == CKR_OK)
+        rc = pkcs11_login_allowed(info.flags, f);
+    if (rc == ESIGN_OK && !session->pin)
+        rc = pkcs11_login_pin(session->config, session->index, &session->pin, f);
+    return rc == ESIGN_OK ? pkcs11_login_send(session->calls, session->handle, CKU_CONTEXT_SPECIFIC,
+                                              session->pin, &session->pin_refused, f)
+                          : rc;
 }
 
 /* Whether the session shows any private key. */

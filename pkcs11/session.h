@@ -1,6 +1,7 @@
 /* One PKCS#11 session: from nothing to logged in. */
 #pragma once
 
+#include "base/secret.h"
 #include "pkcs11/module.h"
 
 struct pkcs11_session {
@@ -8,8 +9,12 @@ struct pkcs11_session {
     CK_FUNCTION_LIST *calls; /* borrowed from module */
     CK_SLOT_ID slot;
     CK_SESSION_HANDLE handle;
-    CK_TOKEN_INFO info; /* as it was before the login; SoftHSM gives none afterwards */
-    bool has_keys;      /* a private key has been seen */
+    CK_TOKEN_INFO info;          /* as it was before the login; SoftHSM gives none afterwards */
+    bool has_keys;               /* a private key has been seen */
+    const struct config *config; /* borrowed; where the PIN is from */
+    size_t index;
+    struct secret *pin; /* for keys that want it each time; NULL until one has */
+    bool pin_refused;   /* by such a key: it is not sent again */
 };
 
 /* Load the module, find the token, open a session and, with may_login, log in.  As
@@ -19,6 +24,13 @@ enum esign_rc pkcs11_session_open(const struct config *config, size_t index, boo
                                   struct pkcs11_session *ret, bool *ret_refused,
                                   struct fault *f) MUST_CHECK;
 void pkcs11_session_close(struct pkcs11_session *session); /* an empty one is allowed */
+
+/* Give the PIN for the operation that has begun, whose key wants it each time.  The PIN is kept
+ * from the first time on, unless the caller has put one there.  ESIGN_E_HSM reason "pin": refused
+ * now or before, or not sent, as pkcs11_login_allowed(); "unavailable". Source: PKCS #11 v2.40
+ * base, section 4.9 (CKA_ALWAYS_AUTHENTICATE). */
+enum esign_rc pkcs11_session_authenticate(struct pkcs11_session *session,
+                                          struct fault *f) MUST_CHECK;
 
 /* Ask the token whether session and login are alive and whether keys that were there still are (a
  * token of SoftHSM that is taken away loses them without any error).  ESIGN_E_HSM reason

@@ -8,6 +8,7 @@
 struct pkcs11_turn {
     pthread_mutex_t mutex;
     _Atomic int64_t renewed_ms;
+    _Atomic bool pin_refused;
 };
 
 enum esign_rc pkcs11_turn_new(struct pkcs11_turn **ret, struct fault *f)
@@ -65,4 +66,14 @@ void pkcs11_turn_renew(struct pkcs11_turn *turn, int64_t before_ms)
 int64_t pkcs11_turn_renewed(const struct pkcs11_turn *turn)
 {
     return atomic_load(&turn->renewed_ms);
+}
+
+void pkcs11_turn_refuse_pin(struct pkcs11_turn *turn)
+{
+    atomic_store(&turn->pin_refused, true);
+}
+
+bool pkcs11_turn_pin_refused(const struct pkcs11_turn *turn)
+{
+    return atomic_load(&turn->pin_refused);
 }

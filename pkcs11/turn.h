@@ -1,6 +1,7 @@
 /* What all workers of a token share.  Whose turn it is: one at a time opens the token or makes
  * keys; SoftHSM loses keys' consistency when two processes create objects at once, and a process
- * that starts sees half of what another is writing.  And which sessions are not to be used again.
+ * that starts sees half of what another is writing.  And which sessions are not to be used again,
+ * and whether the PIN still may be.
  */
 #pragma once
 
@@ -25,3 +26,8 @@ void pkcs11_turn_end(struct pkcs11_turn *turn);
  * Source: a lost session or a stale handle is seldom the only one (the token was restarted). */
 void pkcs11_turn_renew(struct pkcs11_turn *turn, int64_t before_ms);
 int64_t pkcs11_turn_renewed(const struct pkcs11_turn *turn); /* that time; 0: none */
+
+/* The token has refused the PIN: until the service is restarted no worker sends it, whatever
+ * becomes of the one that learnt it. */
+void pkcs11_turn_refuse_pin(struct pkcs11_turn *turn);
+bool pkcs11_turn_pin_refused(const struct pkcs11_turn *turn);

@@ -44,6 +44,13 @@ static enum esign_rc worker_drop_capabilities(struct fault *f)
     return ESIGN_OK;
 }
 
+/* The PIN is not sent again, neither by this worker nor by another. */
+static void worker_refuse_pin(struct pkcs11_worker *w)
+{
+    pkcs11_turn_refuse_pin(w->turn);
+    w->exit_code = WORKER_EXIT_NO_PIN;
+}
+
 /* The token can't be used now: answer so for a while, then let a new process look again. */
 static void worker_settle(struct pkcs11_worker *w)
 {
@@ -53,12 +60,13 @@ static void worker_settle(struct pkcs11_worker *w)
              config_token_str(w->config, w->index, "name"), w->fault.reason, w->fault.detail);
     w->end_at_ms = worker_now() + (pin ? PKCS11_RETRY_PIN_MS : PKCS11_RETRY_MS);
     if (w->refused)
-        w->exit_code = WORKER_EXIT_NO_PIN;
+        worker_refuse_pin(w);
 }
 
 /* From nothing to ready, or to the fault that is answered from then on. */
 static void worker_open(struct pkcs11_worker *w, bool may_login)
 {
+    may_login = may_login && !pkcs11_turn_pin_refused(w->turn);
     w->opened_at_ms = worker_now();
     enum esign_rc rc = pkcs11_session_open(w->config, w->index, may_login, &w->desk.session,
                                            &w->refused, &w->fault);
@@ -194,9 +202,12 @@ static enum esign_rc worker_serve(void *ctx, const struct worker_request *reques
     const struct pkcs11_operation *op = pkcs11_operation_find(request->frame->op);
     if (!op)
         return fault_set(f, ESIGN_E_UNSUPPORTED, "unknown operation %u", request->frame->op);
+    w->desk.session.pin_refused = pkcs11_turn_pin_refused(w->turn); /* another's too */
     enum esign_rc rc = worker_run_op(w, op, request, reply, f);
     if (rc == ESIGN_E_HSM && strcmp(f->reason, "unavailable") == 0 && w->ready)
         worker_lose(w, f);
+    if (w->desk.session.pin_refused && !pkcs11_turn_pin_refused(w->turn))
+        worker_refuse_pin(w);
     return rc;
 }
 

@@ -13,6 +13,7 @@
 /* A module's function list is the one thing that must be global here. */
 static CK_FUNCTION_LIST shim_list;
 static CK_FUNCTION_LIST *shim_real;
+static bool shim_pin_wanted; /* by the signature that has begun */
 
 static void shim_path(const char *name, char ret[PATH_MAX])
 {
@@ -47,9 +48,39 @@ static void shim_count(const char *name)
     (void)close(fd);
 }
 
+/* The PIN for one signature of a key that wants it each time, which SoftHSM can't do while its
+ * token.object is read-only. */
+static CK_RV shim_authenticate(const CK_UTF8CHAR *pin, CK_ULONG len)
+{
+    static const char right[] = "user-pin-4711";
+
+    shim_count("authentications");
+    if (!shim_pin_wanted)
+        return CKR_OPERATION_NOT_INITIALIZED;
+    if (shim_is_set("refuse") || len != sizeof(right) - 1 ||
+        strncmp((const char *)pin, right, len) != 0)
+        return CKR_PIN_INCORRECT;
+    shim_pin_wanted = false;
+    return CKR_OK;
+}
+
+static CK_RV shim_attributes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+                             CK_ATTRIBUTE *template, CK_ULONG count)
+{
+    static const CK_BBOOL yes = CK_TRUE;
+    CK_RV rv = shim_real->C_GetAttributeValue(session, object, template, count);
+
+    for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++)
+        if (template[i].type == CKA_ALWAYS_AUTHENTICATE && shim_is_set("always"))
+            memcpy(template[i].pValue, &yes, sizeof(yes));
+    return rv;
+}
+
 static CK_RV shim_login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin,
                         CK_ULONG len)
 {
+    if (user == CKU_CONTEXT_SPECIFIC)
+        return shim_authenticate(pin, len);
     shim_count("logins");
     return shim_real->C_Login(session, user, pin, len);
 }
@@ -70,6 +101,7 @@ static CK_RV shim_sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
 {
     if (shim_take("stale"))
         return CKR_KEY_HANDLE_INVALID;
+    shim_pin_wanted = shim_is_set("always");
     return shim_real->C_SignInit(session, mechanism, key);
 }
 
@@ -81,6 +113,8 @@ static CK_RV shim_sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, C
         for (;;)
             (void)pause();
     }
+    if (shim_pin_wanted)
+        return CKR_USER_NOT_LOGGED_IN;
     CK_RV rv = shim_real->C_Sign(session, data, len, value, value_len);
     if (shim_take("removed"))
         return CKR_DEVICE_REMOVED;
@@ -123,6 +157,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret)
         shim_list = *shim_real;
         shim_list.C_Login = shim_login;
         shim_list.C_GetTokenInfo = shim_token_info;
+        shim_list.C_GetAttributeValue = shim_attributes;
         shim_list.C_SignInit = shim_sign_init;
         shim_list.C_Sign = shim_sign;
         shim_list.C_GenerateKeyPair = shim_generate;

@@ -502,6 +502,14 @@ static void restart(struct service *s)
     service_start(s);
 }
 
+static void kill_workers(const struct service *s)
+{
+    pid_t workers[8];
+
+    for (size_t n = service_workers(s, workers, 8), k = 0; k < n; k++)
+        (void)kill(workers[k], SIGKILL); /* it may just have ended by itself */
+}
+
 static void test_login__wrong_pin__sent_once(void **state)
 {
     REQ("11.300(d)", "design 8");
@@ -517,8 +525,7 @@ static void test_login__wrong_pin__sent_once(void **state)
         service_pause();
     }
     for (int i = 0; i < 3; i++) { /* nor do later ones */
-        for (size_t n = service_workers(s, workers, 8), k = 0; k < n; k++)
-            (void)kill(workers[k], SIGKILL); /* it may just have ended by itself */
+        kill_workers(s);
         service_wait_for(s, "pin");
     }
     assert_int_equal(service_size(s, "logins"), 1);
@@ -537,6 +544,37 @@ static void test_login__final_try__not_used_up(void **state)
     service_wait_for(s, "pin");
     assert_int_equal(service_size(s, "logins"), 0);
     service_unset(s, "final-try"); /* somebody has reset the counter on the token */
+    service_wait_for(s, NULL);
+}
+
+static void test_token_sign__key_wants_pin_each_time__given_each_time(void **state)
+{
+    REQ("design 8", "11.300(d)");
+    struct service *s = service_of(state);
+    CLEANUP(buf_done) struct buf spki = buf_new(TOKEN_SPKI_MAX);
+    CLEANUP(buf_done) struct buf value = buf_new(TOKEN_SIGNATURE_MAX);
+    struct fault f = {0};
+
+    service_set(s, "always");
+    make_key(s, TOKEN_P256, 0x60, &spki);
+    CLEANUP(EVP_PKEY_free_p) EVP_PKEY *key = key_of(&spki);
+    for (int i = 0; i < 3; i++) {
+        if (sign(s, 0x60, 32, &value, &f) != ESIGN_OK)
+            fail_msg("%s", f.detail);
+        assert_true(verifies(key, digest_of(32), &value));
+    }
+    assert_int_equal(service_size(s, "authentications"), 3);
+    service_set(s, "refuse");
+    assert_int_equal(sign(s, 0x60, 32, &value, &f), ESIGN_E_HSM);
+    assert_string_equal(f.reason, "pin");
+    service_unset(s, "refuse");
+    size_t logins = service_size(s, "logins");
+    kill_workers(s);
+    service_wait_for(s, "pin"); /* nobody sends it again, not even to log in */
+    assert_int_equal(service_size(s, "authentications"), 4);
+    assert_int_equal(service_size(s, "logins"), logins);
+    service_unset(s, "always");
+    restart(s);
     service_wait_for(s, NULL);
 }
 
@@ -597,6 +635,7 @@ int main(void)
         cmocka_unit_test(test_init__label_in_use__conflict),
         cmocka_unit_test(test_login__wrong_pin__sent_once),
         cmocka_unit_test(test_login__final_try__not_used_up),
+        cmocka_unit_test(test_token_sign__key_wants_pin_each_time__given_each_time),
         cmocka_unit_test(test_login__pin_readable_by_others__not_used),
         cmocka_unit_test(test_find__two_tokens_match__refused),
     };
