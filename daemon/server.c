@@ -19,6 +19,7 @@
 #include "register/register.h"
 #include "reload.h"
 #include "room.h"
+#include "site/restored.h"
 #include "site/site.h"
 #include "start.h"
 #include "watchdog.h"
@@ -56,6 +57,11 @@ static void server_done(struct server *s)
 static bool server_ready(void *site)
 {
     return site_ready(site);
+}
+
+static bool server_restored(void *site)
+{
+    return site_waits(site);
 }
 
 static bool server_decide(void *ctx, const struct listen_credentials *who, struct api_peer *ret)
@@ -193,6 +199,7 @@ static enum esign_rc server_listen(struct server *s, struct fault *f)
                                     .route_count = api_route_count,
                                     .service = s->site,
                                     .ready = server_ready,
+                                    .restored = server_restored,
                                     .permit = server_permit,
                                     .denied = server_denied};
     const struct listen_options options = {

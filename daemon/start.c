@@ -7,6 +7,7 @@
 #include "register/register.h"
 #include "sign/sign.h"
 #include "site/loaded.h"
+#include "site/restored.h"
 
 enum { START_ENTER_MS = 10000 };
 
@@ -62,13 +63,17 @@ enum esign_rc start_enter(struct site *s, struct fault *f)
         return rc;
     site_set_start(s, &start);
     const struct loaded loaded = loaded_get(s);
+    bool waits = site_waits(s);
     CLEANUP(json_decref_p)
-    json_t *new_value = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "version", ESIGN_VERSION,
+    json_t *new_value = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o*}", "version", ESIGN_VERSION,
                                   "system_class", config_str(c, "system_class"), "system",
                                   site_system(s), "separation", config_str(c, "separation"),
-                                  "config", loaded.hash, "recovery", site_start_json(&start));
-    const struct audit_act act = {
-        .action = "service.start", .object = "service/esignd", .new_value = new_value};
+                                  "config", loaded.hash, "recovery", site_start_json(&start),
+                                  "restored", waits ? site_restored_json(site_restored(s)) : NULL);
+    const struct audit_act act = {.action = "service.start",
+                                  .object = "service/esignd",
+                                  .new_value = new_value,
+                                  .alert = waits ? AUDIT_ALERT_ROLLBACK : AUDIT_ALERT_NONE};
     if (!new_value)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for an entry");
     return site_commit(s, &act, &change, clock_mono_ms(site_clock(s)) + START_ENTER_MS, &receipt,

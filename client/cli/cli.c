@@ -61,6 +61,9 @@ static const struct cli_hint {
      "Enrol a further officer first: `esign signer enroll`."},
     {ESIGN_E_DUAL_REQUIRED, NULL, "A second officer runs `esign approvals approve`."},
     {ESIGN_E_DUAL_SELF, NULL, "Somebody else must do this."},
+    {ESIGN_E_STOPPED, "restored",
+     "`esign status` shows what is lost. Two officers decide: `esign restore accept`, `esign "
+     "approvals approve`."},
     {ESIGN_E_HSM, NULL, "`esign status` shows the tokens."},
     {ESIGN_E_CLOCK, NULL, "`esign status` shows the clock; the administrator synchronises it."},
     {ESIGN_E_AUDIT_UNAVAILABLE, NULL,

@@ -122,6 +122,7 @@ static enum cli_exit register_show(struct cli *cli, const struct esign_result *a
         {"uid", "params.uid"},
         {"gid", "params.gid"},
         {"rights", "params.rights"},
+        {"what is lost", "params.detail"},
     };
     const char *user_id = esign_result_string(approval, "user_id");
 
@@ -257,4 +258,9 @@ enum cli_exit command_terminal_list(struct cli *cli)
         {"TERMINAL", "id"}, {"LOCATION", "location"}, {"UID", "uid"}, {"GID", "gid"}};
 
     return cli_list(cli, "/v1/terminals", columns, sizeof(columns) / sizeof(columns[0]));
+}
+
+enum cli_exit command_restore_accept(struct cli *cli)
+{
+    return register_ask(cli, "restore.accept", json_object());
 }

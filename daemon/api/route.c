@@ -109,8 +109,13 @@ static enum esign_rc route_check_state(const struct api_router *router,
     enum api_state state =
         router->ready(router->service) ? API_STATE_READY : API_STATE_UNINITIALISED;
 
-    if ((unsigned)route->state & (unsigned)state)
+    if (state != API_STATE_READY && router->restored && router->restored(router->service))
+        state = API_STATE_RESTORED;
+    if (route->state & (unsigned)state)
         return ESIGN_OK;
+    if (state == API_STATE_RESTORED)
+        return fault_reason(f, ESIGN_E_STOPPED, "restored",
+                            "the store was put back; two officers must accept it first");
     if (state == API_STATE_READY)
         return fault_reason(f, ESIGN_E_CONFLICT, "ready", "the service is initialised already");
     return fault_reason(f, ESIGN_E_CONFLICT, "uninitialised",

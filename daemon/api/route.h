@@ -35,7 +35,13 @@ struct api_peer {
     gid_t gid;
 };
 
-enum api_state { API_STATE_UNINITIALISED = 1, API_STATE_READY = 2, API_STATE_ANY = 3 };
+enum api_state {
+    API_STATE_UNINITIALISED = 1,
+    API_STATE_READY = 2,
+    API_STATE_RESTORED = 4, /* the store was put back, officers must accept it */
+    API_STATE_OFFICERS = 6, /* what officers need for that is answered in both */
+    API_STATE_ANY = 7
+};
 
 enum api_components {
     API_COMPONENTS_NONE,     /* a member "components" is refused as unknown */
@@ -96,10 +102,10 @@ struct api_route {
     const char *method;  /* "GET" or "POST" */
     const char *pattern; /* "/v1/tickets/{id}/authorise" */
     api_handler handle;
-    unsigned peers;       /* enum api_peer_kind, or-ed: who may call */
-    enum api_state state; /* in which states of the service */
-    const char *right;    /* demanded of an application, or NULL; terminals need none */
-    size_t body_max;      /* bytes; 0: no body (a POST with 0 takes none, or {}) */
+    unsigned peers;    /* enum api_peer_kind, or-ed: who may call */
+    unsigned state;    /* enum api_state, or-ed: in which states of the service */
+    const char *right; /* demanded of an application, or NULL; terminals need none */
+    size_t body_max;   /* bytes; 0: no body (a POST with 0 takes none, or {}) */
     enum api_components components;
     const struct json_field *fields; /* of the body, without "components" */
     size_t field_count;
@@ -115,6 +121,7 @@ struct api_router {
     size_t route_count;
     void *service; /* given to handlers and to the questions below */
     bool (*ready)(void *service);
+    bool (*restored)(void *service); /* asked if it is not ready; NULL: no */
     /* Whether the peer is (still) registered and, for an application, has the right (NULL: none is
      * needed).  Asked for every request.  ESIGN_E_PEER_DENIED, ESIGN_E_AUTHZ. */
     enum esign_rc (*permit)(void *service, const struct api_peer *peer, const char *right,

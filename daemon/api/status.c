@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "site/loaded.h"
+#include "site/restored.h"
 
 enum { STATUS_TOKEN_MS = 1000 };
 
@@ -104,6 +105,31 @@ static json_t *status_start(struct site *s)
     return start;
 }
 
+/* "ready", "uninitialised", or "restored": the store was put back and waits for officers. */
+static const char *status_state(struct site *s)
+{
+    if (site_waits(s))
+        return "restored";
+    return site_ready(s) ? "ready" : "uninitialised";
+}
+
+/* What is lost by the store that was put back and waits; or by the newest that was accepted. */
+static enum esign_rc status_restored(struct site *s, json_t **ret, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *rows = NULL;
+
+    if (site_waits(s)) {
+        *ret = site_restored_json(site_restored(s));
+        return *ret ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
+    }
+    enum esign_rc rc = store_list(site_store(s), "restoration", NULL, NULL, NULL,
+                                  AUDIT_RESTORATIONS_MAX, &rows, f);
+    size_t count = json_array_size(rows);
+    if (rc == ESIGN_OK && count > 0) /* identifiers sort by time */
+        *ret = json_incref(json_object_get(json_array_get(rows, count - 1), "body"));
+    return rc;
+}
+
 HANDLER(handle_status)
 {
     struct site *s = handler_site(request);
@@ -111,24 +137,31 @@ HANDLER(handle_status)
     CLEANUP(buf_done) struct buf note = buf_new(4096);
     int64_t error_ms = -1, checkpoint_size = -1;
     bool synchronised = clock_synchronised(&error_ms);
+    json_t *restored = NULL;
     enum esign_rc rc = store_checkpoint(site_store(s), &note, &checkpoint_size, f);
 
-    if (rc != ESIGN_OK && rc != ESIGN_E_NOT_FOUND)
+    if (rc == ESIGN_E_NOT_FOUND) {
+        checkpoint_size = -1;
+        rc = ESIGN_OK;
+    }
+    if (rc == ESIGN_OK)
+        rc = status_restored(s, &restored, f);
+    if (rc != ESIGN_OK)
         return rc;
     return handler_reply(
         reply, 200,
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I}, s:s, s:{s:I, s:I}, s:o, s:I, s:o, s:o, "
-                  "s:o, s:o}",
-                  "version", ESIGN_VERSION, "state", site_ready(s) ? "ready" : "uninitialised",
-                  "system_class", config_str(c, "system_class"), "system", site_system(s),
-                  "separation", config_str(c, "separation"), "clock", "state",
+                  "s:o, s:o, s:o*}",
+                  "version", ESIGN_VERSION, "state", status_state(s), "system_class",
+                  config_str(c, "system_class"), "system", site_system(s), "separation",
+                  config_str(c, "separation"), "clock", "state",
                   synchronised ? "synchronised" : "unsynchronised", "error_ms",
                   (json_int_t)error_ms, "anchor", "local", "audit", "size",
                   (json_int_t)store_size(site_store(s)), "checkpoint_size",
-                  (json_int_t)(rc == ESIGN_OK ? checkpoint_size : -1), "tokens", status_tokens(s),
-                  "sessions", (json_int_t)authn_sessions_count(site_sessions(s)), "configuration",
+                  (json_int_t)checkpoint_size, "tokens", status_tokens(s), "sessions",
+                  (json_int_t)authn_sessions_count(site_sessions(s)), "configuration",
                   status_config(s), "start", status_start(s), "peer", status_peer(request),
-                  "warnings", status_warnings(s)),
+                  "warnings", status_warnings(s), "restored", restored),
         f);
 }
 

@@ -1,6 +1,7 @@
 #include "audit/audit_internal.h"
 
 #include "audit/anchor.h"
+#include "audit/restored.h"
 #include "base/cleanup.h"
 
 #include <string.h>
@@ -24,6 +25,7 @@ struct claims {
     int64_t last_size;
     const char *origin;
     struct bytes spki;
+    struct audit_restorations restorations;
 };
 
 static void claims_done(struct claims *c)
@@ -60,6 +62,9 @@ static enum esign_rc add_note(struct claims *c, struct bytes note, int64_t size,
         claim.head.size = size >= 0 ? size : c->last_size;
         (void)snprintf(claim.why, sizeof claim.why, "%.99s", why.detail); /* cut is harmless */
     }
+    if (claim.valid && anchor_line > 0 &&
+        audit_is_given_up(&c->restorations, anchor_line, claim.head.size))
+        return ESIGN_OK;
     return add_claim(c, &claim, f);
 }
 
@@ -205,6 +210,8 @@ static enum esign_rc verify_trail(struct audit *a, struct bytes spki, const char
     struct walk w = {.audit = a};
     int64_t good = 0;
     enum esign_rc rc = check_entries(a, &r, f);
+    if (!rc && r.bad_seq < 0) /* of a trail that does not hold nothing is believed */
+        rc = audit_read_restorations(a->store, &c.restorations, f);
     if (!rc)
         rc = collect_kept(a, &c, f);
     if (!rc && anchor_path)

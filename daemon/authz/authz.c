@@ -4,10 +4,9 @@
 #include <strings.h>
 
 static const struct authz_dual authz_duals[] = {
-    {"signer.enroll", "regadmin", "secofficer"},
-    {"application.add", "regadmin", "secofficer"},
-    {"terminal.add", "regadmin", "secofficer"},
-    {"credential.reset", "regadmin", "secofficer"},
+    {"signer.enroll", "regadmin", "secofficer"},  {"application.add", "regadmin", "secofficer"},
+    {"terminal.add", "regadmin", "secofficer"},   {"credential.reset", "regadmin", "secofficer"},
+    {"restore.accept", "regadmin", "secofficer"},
 };
 
 bool authz_has_role(const json_t *signer, const char *role)

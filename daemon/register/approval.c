@@ -5,12 +5,11 @@
 #include "authz/authz.h"
 #include "base/cleanup.h"
 #include "register/register_internal.h"
+#include "site/restored.h"
 
 static const struct register_action *const approval_actions[] = {
-    &register_enroll_action,
-    &register_application_action,
-    &register_terminal_action,
-    &register_reset_action,
+    &register_enroll_action, &register_application_action, &register_terminal_action,
+    &register_reset_action,  &register_restore_action,
 };
 
 static const struct register_action *approval_action(const char *action)
@@ -80,8 +79,9 @@ enum esign_rc register_request(struct site *s, const struct register_origin *ori
 
     if (!row)
         return fault_field(f, ESIGN_E_PROTO, "action", "there is no such action");
-    enum esign_rc rc =
-        approval_new(row, officer, reason, code, clock_now_ms(site_clock(s)), &approval, f);
+    enum esign_rc rc = register_check_restored(s, action, f);
+    if (rc == ESIGN_OK)
+        rc = approval_new(row, officer, reason, code, clock_now_ms(site_clock(s)), &approval, f);
     if (rc == ESIGN_OK)
         rc = row->request(s, officer, params, &change, approval, f);
     if (rc != ESIGN_OK)
@@ -189,6 +189,13 @@ static enum esign_rc approval_answer(const json_t *approval, json_t *secrets, js
     return ESIGN_OK;
 }
 
+static const char *approval_entry(const char *action, bool approve)
+{
+    if (!approve)
+        return "approval.decline";
+    return register_is_restore(action) ? "restore.accepted" : "approval.approve";
+}
+
 enum esign_rc register_decide(struct site *s, const struct register_origin *origin,
                               const struct authn_person *officer, const char *approval_id,
                               bool approve, const char *reason, json_t **ret, struct fault *f)
@@ -203,6 +210,9 @@ enum esign_rc register_decide(struct site *s, const struct register_origin *orig
     if (rc != ESIGN_OK)
         return rc;
     rc = approval_check(approval, officer, f);
+    const char *action = json_str(approval, "action");
+    if (rc == ESIGN_OK)
+        rc = register_check_restored(s, action, f);
     if (rc == ESIGN_OK && approve)
         rc = approval_check_requester(s, approval, &change, f);
     if (rc != ESIGN_OK)
@@ -219,13 +229,14 @@ enum esign_rc register_decide(struct site *s, const struct register_origin *orig
     site_put(&change, "approval", approval_id, body);
     site_guard(&change, "approval", approval_id, seq);
     authn_settle_into(officer, &change);
-    struct audit_act act =
-        register_act(origin, officer, approve ? "approval.approve" : "approval.decline",
-                     json_str(approval, "object"), reason);
+    struct audit_act act = register_act(origin, officer, approval_entry(action, approve),
+                                        json_str(approval, "object"), reason);
     act.new_value = shown;
     rc = register_used(site_commit(s, &act, &change, origin->deadline_at_ms, &receipt, f), f);
     if (rc != ESIGN_OK)
         return rc;
+    if (approve && register_is_restore(action))
+        site_accept_restored(s);
     site_checkpoint_now(s);
     return approval_answer(approval, secrets, ret, f);
 }

@@ -47,9 +47,10 @@ enum esign_rc register_init(struct site *s, const json_t *body,
 
 /* ---- actions of two persons (approval.c) */
 
-/* Ask for an action ("signer.enroll", "application.add", "terminal.add", "credential.reset").
- * officer: has proved the
- * components.  ret: {"approval", "state", "action", "object", "receipt"?}. */
+/* Ask for an action ("signer.enroll", "application.add", "terminal.add", "credential.reset",
+ * "restore.accept").  ESIGN_E_STOPPED: the store was put back, only the last one is possible.
+ * officer: has proved the components.  ret: {"approval", "state", "action", "object", "receipt"?}.
+ */
 enum esign_rc register_request(struct site *s, const struct register_origin *origin,
                                const struct authn_person *officer, const char *action,
                                const json_t *params, const char *reason, json_t **ret,

@@ -25,6 +25,15 @@ extern const struct register_action register_enroll_action;
 extern const struct register_action register_application_action;
 extern const struct register_action register_terminal_action;
 extern const struct register_action register_reset_action;
+extern const struct register_action register_restore_action;
+
+/* Whether an action accepts a store that was put back; it is entered as "restore.accepted". */
+bool register_is_restore(const char *action);
+
+/* With a store that was put back nothing but its acceptance can be asked for or decided, and else
+ * not that.  ESIGN_E_STOPPED, ESIGN_E_CONFLICT. */
+enum esign_rc register_check_restored(struct site *s, const char *action,
+                                      struct fault *f) MUST_CHECK;
 
 /* Rows that a change borrows live until the change is done: json values kept here are released
  * then. */

@@ -124,7 +124,9 @@ static void health_start(const struct watch *w, struct health *h)
 void health_judge(const struct watch *w, struct health *ret)
 {
     *ret = (struct health){.ready = true};
-    if (w->initialised)
+    if (w->waits)
+        health_put(ret, "site", HEALTH_FAIL, "%s; two officers must accept it", w->restored);
+    else if (w->initialised)
         health_put(ret, "site", HEALTH_OK, "initialised");
     else
         health_put(ret, "site", HEALTH_FAIL, "not initialised; run esign init");

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "base/log.h"
+#include "site/restored.h"
 
 enum { KEYS_CHECKPOINT_MS = 10000, KEYS_NOTE_MAX = 4096 };
 
@@ -42,8 +43,13 @@ enum esign_rc site_checkpoint(struct site *s, struct buf *ret_note, struct fault
     CLEANUP(buf_done) struct buf note = buf_new(KEYS_NOTE_MAX);
     struct keys_log log = {.site = s,
                            .deadline_at_ms = clock_mono_ms(site_clock(s)) + KEYS_CHECKPOINT_MS};
-    enum esign_rc rc = store_get(site_store(s), "site", "site", &row, NULL, f);
+    enum esign_rc rc = ESIGN_OK;
 
+    if (site_waits(s)) /* it would be of a branch that may be given up */
+        rc = fault_reason(f, ESIGN_E_STOPPED, "restored",
+                          "the store was put back and is not accepted yet");
+    if (rc == ESIGN_OK)
+        rc = store_get(site_store(s), "site", "site", &row, NULL, f);
     if (rc == ESIGN_OK)
         rc = keys_id(row, "log_key", log.key_id, f);
     if (rc == ESIGN_OK)
@@ -59,6 +65,8 @@ bool site_checkpoint_now(struct site *s)
 {
     struct fault f = {0};
 
+    if (site_waits(s))
+        return false;
     if (site_checkpoint(s, NULL, &f) == ESIGN_OK)
         return true;
     log_warn("a checkpoint could not be signed code=%s detail=\"%s\"", fault_name(f.rc), f.detail);

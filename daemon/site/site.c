@@ -71,7 +71,9 @@ static enum esign_rc site_open_parts(struct site *s, struct fault *f)
         rc = cms_keys_open(&s->public_keys, f);
     if (rc == ESIGN_OK)
         rc = site_sessions_open(s, f);
-    return rc == ESIGN_OK ? site_find_ready(s, f) : rc;
+    if (rc == ESIGN_OK)
+        rc = site_find_ready(s, f);
+    return rc == ESIGN_OK ? site_find_restored(s, f) : rc;
 }
 
 enum esign_rc site_open(const struct config *config, const struct clock *clock, struct site **ret,
@@ -231,7 +233,7 @@ struct loaded_slot *site_loaded(struct site *s)
 
 bool site_ready(struct site *s)
 {
-    return atomic_load(&s->ready);
+    return atomic_load(&s->ready) && !site_waits(s);
 }
 
 void site_set_ready(struct site *s)

@@ -87,7 +87,8 @@ struct authn_sessions *site_sessions(const struct site *s);
 typedef bool (*site_presence)(void *ctx, const struct session_place *place);
 void site_set_presence(struct site *s, site_presence present, void *ctx);
 
-/* Whether esign init has been completed.  Cheap. */
+/* Whether esign init has been completed and the store is not one that was put back and that nobody
+ * has accepted (restored.h).  Cheap. */
 bool site_ready(struct site *s);
 void site_set_ready(struct site *s);
 

@@ -7,6 +7,7 @@
 #include "site/counters.h"
 #include "site/expiry.h"
 #include "site/loaded.h"
+#include "site/restored.h"
 #include "site/site.h"
 
 typedef void (*site_count)(void *ctx, struct site_traffic *ret);
@@ -22,7 +23,8 @@ struct site {
     size_t token_count;
     struct authn_sessions *sessions;
     struct cms_keys *public_keys;
-    atomic_bool ready;
+    atomic_bool ready, waits; /* waits: see restored.h */
+    struct site_restored restored;
     struct counters counters;
     struct expiry expiry;
     struct loaded_slot loaded;

@@ -115,11 +115,13 @@ static void watch_clock(struct site *s, struct watch_clock *c)
 void site_measure(struct site *s, int64_t deadline_at_ms, struct watch *ret)
 {
     *ret = (struct watch){.initialised = site_ready(s),
+                          .waits = site_waits(s),
                           .free_bytes = watch_free_bytes(s),
                           .config = loaded_get(s),
                           .start = *site_start(s),
                           .sessions = authn_sessions_count(site_sessions(s)),
                           .running_ms = clock_now_ms(site_clock(s)) - site_start(s)->at_ms};
+    site_restored_text(site_restored(s), ret->restored);
     watch_clock(s, &ret->clock);
     watch_audit(s, &ret->audit);
     if (ret->initialised)

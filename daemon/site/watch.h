@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "site/counters.h"
 #include "site/loaded.h"
+#include "site/restored.h"
 #include "site/site.h"
 
 enum {
@@ -44,6 +45,8 @@ struct watch_expiry {
 
 struct watch {
     bool initialised;
+    bool waits;                        /* the store was put back and is not accepted */
+    char restored[SITE_RESTORED_TEXT]; /* then: why it waits */
     struct watch_clock clock;
     struct watch_answer answers[CONFIG_TOKENS_MAX + 2]; /* tokens, then hash, document */
     size_t token_count, answer_count;
