@@ -10,6 +10,7 @@ enum token_op {
     TOKEN_OP_PUBLIC_KEY = 3, /* key id -> SubjectPublicKeyInfo */
     TOKEN_OP_SIGN = 4,       /* key id, blob digest -> value */
     TOKEN_OP_RENEW = 5,      /* u32 milliseconds -> (empty); worker.c does it, it needs no token */
+    TOKEN_OP_OFFER = 6,      /* u8 algorithm -> (empty) */
 };
 
 enum { TOKEN_LABEL_MAX = 64, TOKEN_DIGEST_MAX = 64 };

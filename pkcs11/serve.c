@@ -1,5 +1,6 @@
 #include "pkcs11/serve.h"
 
+#include "pkcs11/offer.h"
 #include "pkcs11/sign.h"
 
 #include <stdio.h>
@@ -33,22 +34,43 @@ static enum esign_rc serve_info(struct pkcs11_desk *desk, struct reader *r, stru
     return ESIGN_OK;
 }
 
+static enum esign_rc serve_algorithm(struct reader *r, const struct pkcs11_mechanism **ret,
+                                     struct fault *f)
+{
+    enum token_algorithm algorithm = (enum token_algorithm)reader_u8(r);
+
+    *ret = pkcs11_mechanism_by_algorithm(algorithm);
+    return *ret ? ESIGN_OK
+                : fault_set(f, ESIGN_E_UNSUPPORTED, "unknown key algorithm %d", (int)algorithm);
+}
+
+static enum esign_rc serve_offer(struct pkcs11_desk *desk, struct reader *r, struct buf *reply,
+                                 struct fault *f)
+{
+    const struct pkcs11_mechanism *mechanism;
+
+    (void)reply; /* that it is offered is the answer */
+    enum esign_rc rc = serve_algorithm(r, &mechanism, f);
+    if (!reader_done(r))
+        return fault_set(f, ESIGN_E_PROTO, "malformed body");
+    return rc == ESIGN_OK ? pkcs11_offer_check(&desk->session, mechanism, f) : rc;
+}
+
 static enum esign_rc serve_generate(struct pkcs11_desk *desk, struct reader *r, struct buf *reply,
                                     struct fault *f)
 {
     char label[TOKEN_LABEL_MAX + 1];
     struct pkcs11_key_order order = {.label = label};
 
-    enum token_algorithm algorithm = (enum token_algorithm)reader_u8(r);
+    enum esign_rc rc = serve_algorithm(r, &order.mechanism, f);
     struct bytes id = reader_take(r, TOKEN_KEY_ID_LEN);
     reader_str(r, label, sizeof(label));
     if (!reader_done(r))
         return fault_set(f, ESIGN_E_PROTO, "malformed body");
     memcpy(order.id, id.data, TOKEN_KEY_ID_LEN);
-    order.mechanism = pkcs11_mechanism_by_algorithm(algorithm);
-    if (!order.mechanism)
-        return fault_set(f, ESIGN_E_UNSUPPORTED, "unknown key algorithm %d", (int)algorithm);
-    return pkcs11_key_generate(&desk->session, &order, reply, f);
+    if (rc == ESIGN_OK)
+        rc = pkcs11_offer_check(&desk->session, order.mechanism, f);
+    return rc == ESIGN_OK ? pkcs11_key_generate(&desk->session, &order, reply, f) : rc;
 }
 
 static enum esign_rc serve_public_key(struct pkcs11_desk *desk, struct reader *r, struct buf *reply,
@@ -77,6 +99,7 @@ static const struct pkcs11_operation serve_operations[] = {
     {TOKEN_OP_GENERATE, true, serve_generate},
     {TOKEN_OP_PUBLIC_KEY, false, serve_public_key},
     {TOKEN_OP_SIGN, false, serve_sign},
+    {TOKEN_OP_OFFER, false, serve_offer},
 };
 
 const struct pkcs11_operation *pkcs11_operation_find(unsigned op)

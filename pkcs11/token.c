@@ -101,6 +101,16 @@ static enum esign_rc token_call_value(struct token *t, enum token_op op, const s
                : fault_set(f, ESIGN_E_TOO_LARGE, "token %s: no room for the answer", t->name);
 }
 
+enum esign_rc token_offers(struct token *t, enum token_algorithm algorithm, int64_t deadline_at_ms,
+                           struct fault *f)
+{
+    CLEANUP(buf_done) struct buf body = buf_new(1);
+    CLEANUP(buf_done) struct buf reply = buf_new(1);
+
+    buf_put_u8(&body, (uint8_t)algorithm);
+    return token_call(t, TOKEN_OP_OFFER, &body, deadline_at_ms, &reply, f);
+}
+
 enum esign_rc token_generate(struct token *t, enum token_algorithm algorithm,
                              const uint8_t key_id[TOKEN_KEY_ID_LEN], const char *label,
                              int64_t deadline_at_ms, struct buf *ret_spki, struct fault *f)

@@ -38,9 +38,14 @@ const char *token_algorithm_name(enum token_algorithm a);
 enum esign_rc token_info(struct token *t, int64_t deadline_at_ms, struct token_info *ret,
                          struct fault *f) MUST_CHECK;
 
-/* Make a key pair on the token: CKA_TOKEN, SENSITIVE, never EXTRACTABLE, SIGN only.  key_id: chosen
- * by the caller, must be unused (ESIGN_E_CONFLICT).  label: CKA_LABEL.  ret_spki:
- * SubjectPublicKeyInfo. */
+/* Whether the token can make keys of this algorithm and sign with them, by what it says of itself.
+ * ESIGN_E_UNSUPPORTED reason "mechanism": it can't; the detail says what it lacks and offers. */
+enum esign_rc token_offers(struct token *t, enum token_algorithm algorithm, int64_t deadline_at_ms,
+                           struct fault *f) MUST_CHECK;
+
+/* Make a key pair on the token: CKA_TOKEN, SENSITIVE, never EXTRACTABLE, SIGN only.  As
+ * token_offers.  key_id: chosen by the caller, must be unused (ESIGN_E_CONFLICT).  label:
+ * CKA_LABEL.  ret_spki: SubjectPublicKeyInfo. */
 enum esign_rc token_generate(struct token *t, enum token_algorithm algorithm,
                              const uint8_t key_id[TOKEN_KEY_ID_LEN], const char *label,
                              int64_t deadline_at_ms, struct buf *ret_spki,

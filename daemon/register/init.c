@@ -169,14 +169,34 @@ static enum esign_rc init_check(struct init_job *j, struct fault *f)
     return rc;
 }
 
+/* Every token must be able to make the keys that are asked of it, before any is made. */
+static enum esign_rc init_check_tokens(struct init_job *j, struct fault *f)
+{
+    static const struct {
+        enum site_role role;
+        const char *option;
+    } roles[] = {{SITE_LOG, "roles.log"}, {SITE_CA, "roles.ca"}, {SITE_SIGNER, "roles.signer"}};
+
+    if (site_algorithm(j->site, SITE_LOG) != TOKEN_P256)
+        return fault_field(f, ESIGN_E_POLICY, "key_algorithm",
+                           "the log's token must make p256 keys (checkpoints are ECDSA P-256)");
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        enum esign_rc rc =
+            token_offers(site_token(j->site, roles[i].role), site_algorithm(j->site, roles[i].role),
+                         j->origin->deadline_at_ms, f);
+        if (rc == ESIGN_OK)
+            continue;
+        (void)snprintf(f->field, sizeof(f->field), "%s", roles[i].option);
+        return rc;
+    }
+    return ESIGN_OK;
+}
+
 static enum esign_rc init_keys(struct init_job *j, struct fault *f)
 {
     struct site *s = j->site;
     int64_t now_ms = clock_now_ms(site_clock(s)), deadline = j->origin->deadline_at_ms;
 
-    if (site_algorithm(s, SITE_LOG) != TOKEN_P256)
-        return fault_field(f, ESIGN_E_POLICY, "key_algorithm",
-                           "the log's token must make p256 keys (checkpoints are ECDSA P-256)");
     bytes_random(j->log_key, sizeof(j->log_key));
     bytes_random(j->ca_key, sizeof(j->ca_key));
     enum esign_rc rc = token_generate(site_token(s, SITE_LOG), TOKEN_P256, j->log_key, "esignd log",
@@ -397,6 +417,8 @@ enum esign_rc register_init(struct site *s, const json_t *body,
         return fault_set(f, ESIGN_E_CONFLICT,
                          "this service is being initialised by another caller");
     enum esign_rc rc = init_check(&j, f);
+    if (rc == ESIGN_OK)
+        rc = init_check_tokens(&j, f);
     if (rc == ESIGN_OK)
         rc = init_keys(&j, f);
     if (rc == ESIGN_OK)
