@@ -47,8 +47,9 @@ static enum esign_rc decode_parse(struct bytes body, json_t **ret, struct fault 
     return json_parse_object(body, ret, f);
 }
 
-enum esign_rc api_take_secret(json_t *object, const char *name, const char *path,
-                              struct secret **ret, struct fault *f)
+/* room: where the secret is put, NULL: into memory of its own. */
+static enum esign_rc decode_take_secret(json_t *object, const char *name, const char *path,
+                                        struct secret *room, struct secret **ret, struct fault *f)
 {
     json_t *value = json_object_get(object, name);
     const char *text = json_string_value(value);
@@ -59,13 +60,21 @@ enum esign_rc api_take_secret(json_t *object, const char *name, const char *path
         json_wipe(value);
         return fault_field(f, ESIGN_E_PROTO, path, "a secret has at most %d bytes", SECRET_MAX);
     }
-    struct secret *secret = secret_new(bytes_of_str(text));
+    struct secret *secret = room ? room : secret_new(bytes_of_str(text));
+    if (room)
+        (void)secret_fill(room, bytes_of_str(text)); /* its length has been checked */
     json_wipe(value);
     (void)json_object_del(object, name); /* it was there a moment ago */
     if (!secret)
         return fault_set(f, ESIGN_E_INTERNAL, "no locked memory is left");
     *ret = secret;
     return ESIGN_OK;
+}
+
+enum esign_rc api_take_secret(json_t *object, const char *name, const char *path,
+                              struct secret **ret, struct fault *f)
+{
+    return decode_take_secret(object, name, path, NULL, ret, f);
 }
 
 static enum esign_rc decode_user_id(const json_t *components, struct api_request *request,
@@ -92,7 +101,8 @@ static enum esign_rc decode_given(json_t *components, struct api_request *reques
     if (rc == ESIGN_OK && json_object_get(components, "user_id"))
         rc = decode_user_id(components, request, f);
     if (rc == ESIGN_OK && json_object_get(components, "password"))
-        rc = api_take_secret(components, "password", "components.password", &request->password, f);
+        rc = decode_take_secret(components, "password", "components.password", request->room,
+                                &request->password, f);
     return rc;
 }
 
@@ -131,6 +141,15 @@ static json_t *decode_take_components(const struct api_route *route, json_t *bod
     return components;
 }
 
+static void decode_drop_password(struct api_request *request)
+{
+    if (request->password && request->password == request->room)
+        (void)secret_fill(request->room, (struct bytes){0}); /* nothing always fits */
+    else
+        secret_free(request->password);
+    request->password = NULL;
+}
+
 enum esign_rc api_decode_body(const struct api_route *route, struct bytes body,
                               struct api_request *request, struct fault *f)
 {
@@ -147,7 +166,7 @@ enum esign_rc api_decode_body(const struct api_route *route, struct bytes body,
     rc = decode_components(route, components, request, f);
     if (rc != ESIGN_OK) {
         request->user_id[0] = '\0';
-        secret_free(TAKE(request->password));
+        decode_drop_password(request);
         return rc;
     }
     request->body = TAKE(object);
@@ -158,5 +177,5 @@ void api_decode_done(struct api_request *request)
 {
     decode_wipe_p(&request->body);
     request->body = NULL;
-    secret_free(TAKE(request->password));
+    decode_drop_password(request);
 }

@@ -18,7 +18,7 @@ void api_decode_start(void);
 enum esign_rc api_decode_body(const struct api_route *route, struct bytes body,
                               struct api_request *request, struct fault *f) MUST_CHECK;
 
-/* Overwrite and release what api_decode_body put into request and the handler did not take. */
+/* Overwrite and release what api_decode_body put into request. */
 void api_decode_done(struct api_request *request);
 
 /* Whether the body's objects and arrays are at most API_BODY_DEPTH_MAX deep: asked before the

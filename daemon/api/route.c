@@ -194,6 +194,7 @@ static enum esign_rc route_run(const struct api_router *router, const struct api
     CLEANUP(api_decode_done)
     struct api_request request = {.method = route->method,
                                   .peer = call->peer,
+                                  .room = call->room,
                                   .id = *call->id ? call->id : NULL,
                                   .query = call->query,
                                   .key = call->key,
@@ -210,7 +211,10 @@ static enum esign_rc route_run(const struct api_router *router, const struct api
     request.path = text;
     if (route->body_max > 0) {
         enum esign_rc rc = api_decode_body(route, buf_bytes(body), &request, f);
-        buf_done(body);
+        if (body->locked)
+            buf_clear(body);
+        else
+            buf_done(body);
         if (rc != ESIGN_OK)
             return rc;
     }

@@ -69,8 +69,7 @@ struct api_query {
     size_t count;
 };
 
-/* What a handler sees.  Everything is borrowed for the duration of the call, but password, which
- * the handler may take with TAKE(). */
+/* What a handler sees.  Everything is borrowed for the duration of the call. */
 struct api_request {
     const char *method, *path; /* path as sent, without the query */
     struct api_peer peer;
@@ -79,6 +78,7 @@ struct api_request {
                        are overwritten after the handler returns */
     char user_id[API_ID_MAX + 1]; /* components.user_id: text_is_id; empty if there is none */
     struct secret *password;      /* components.password; NULL if there is none */
+    struct secret *room;          /* the transport's, where password is put; NULL: it has none */
     struct api_query query;
     const char *key;        /* Idempotency-Key, 1 to API_KEY_MAX bytes; NULL: none was sent */
     int64_t received_at_ms; /* UTC, when the request's first line had arrived */
@@ -150,6 +150,7 @@ struct api_call {
     const char *content_type; /* NULL: none was sent */
     const char *key;          /* Idempotency-Key as sent, checked by api_admit; NULL: none */
     struct api_peer peer;
+    struct secret *room; /* as in struct api_request: kept by the transport between requests */
     int64_t received_at_ms, deadline_at_ms; /* as in struct api_request */
     const struct api_route *route;          /* set by api_admit */
     char id[API_ID_MAX + 1];                /* set by api_admit; empty: the pattern has none */
@@ -173,7 +174,8 @@ enum esign_rc api_admit(const struct api_router *router, struct api_call *call,
                         struct api_answer *ret, struct fault *f) MUST_CHECK;
 
 /* After the body: decode it, run the handler, encode its reply or fault.  body: the transport's; it
- * is wiped and released as soon as it is decoded.  Blocks as long as the handler. */
+ * is wiped as soon as it is decoded, and released unless it is of locked memory, which the
+ * transport may use again.  Blocks as long as the handler. */
 void api_dispatch(const struct api_router *router, const struct api_call *call, struct buf *body,
                   struct api_answer *ret);
 

@@ -14,7 +14,7 @@ enum { SECRET_STACK = 64 * 1024 }; /* bytes; a request of esignd uses some 24 Ki
 
 /* Lives in one sodium_malloc() allocation: guard pages, locked, not dumped. */
 struct secret {
-    size_t len;
+    size_t len, max;
     uint8_t data[];
 };
 
@@ -42,22 +42,44 @@ enum esign_rc secret_start(struct fault *f)
     return ESIGN_OK;
 }
 
-struct secret *secret_new(struct bytes bytes)
+static struct secret *secret_make(size_t max)
 {
-    if (bytes.len > SECRET_MAX)
-        return NULL;
     /* sodium_malloc() puts the end of the memory at the end of a page: a whole number of words */
-    size_t size = sizeof(struct secret) + bytes.len;
+    size_t size = sizeof(struct secret) + max;
     struct secret *s =
         sodium_malloc((size + alignof(size_t) - 1) / alignof(size_t) * alignof(size_t));
     if (!s || sodium_mlock(s, size) != 0) { /* the library goes on without a lock, we don't */
         sodium_free(s);
         return NULL;
     }
-    s->len = bytes.len;
-    if (bytes.len)
-        memcpy(s->data, bytes.data, bytes.len);
+    s->len = 0;
+    s->max = max;
     return s;
+}
+
+bool secret_fill(struct secret *s, struct bytes bytes)
+{
+    bool fits = bytes.len <= s->max;
+
+    sodium_memzero(s->data, s->len);
+    s->len = fits ? bytes.len : 0;
+    if (s->len)
+        memcpy(s->data, bytes.data, s->len);
+    return fits;
+}
+
+struct secret *secret_new(struct bytes bytes)
+{
+    struct secret *s = bytes.len <= SECRET_MAX ? secret_make(bytes.len) : NULL;
+
+    if (s)
+        (void)secret_fill(s, bytes); /* made for it */
+    return s;
+}
+
+struct secret *secret_new_room(void)
+{
+    return secret_make(SECRET_MAX);
 }
 
 void secret_free(struct secret *s)

@@ -16,6 +16,13 @@ enum esign_rc secret_start(struct fault *f) MUST_CHECK;
 /* A copy of bytes (at most SECRET_MAX).  The caller wipes its own copy.  NULL: too long, or no
  * memory that can be locked. */
 struct secret *secret_new(struct bytes bytes);
+
+/* An empty secret with room for SECRET_MAX bytes, to be filled more than once: locking and
+ * unlocking memory costs every thread of the process.  NULL: no memory that can be locked. */
+struct secret *secret_new_room(void);
+
+/* Put bytes where s held something else, which is overwritten.  false: too long, s is empty. */
+bool secret_fill(struct secret *s, struct bytes bytes);
 void secret_free(struct secret *s);                            /* wipes; NULL is allowed */
 struct bytes secret_bytes(const struct secret *s);             /* borrowed */
 bool secret_equal(const struct secret *s, struct bytes bytes); /* constant in time for one length */

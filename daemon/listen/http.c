@@ -13,10 +13,11 @@
 
 enum {
     HTTP_STACK = 512 * 1024,
-    HTTP_LIMIT_FACTOR = 4,  /* ours is the limit: the library counts connections for a while longer
-                               than we do, and closes at its own limit without a word */
-    HTTP_MEMORY = 64 * 1024 /* head and read buffer; above 32 KiB the library maps it, so that it is
-                               gone with the connection */
+    HTTP_LIMIT_FACTOR = 4,   /* ours is the limit: the library counts connections for a while longer
+                                than we do, and closes at its own limit without a word */
+    HTTP_MEMORY = 64 * 1024, /* head and read buffer; above 32 KiB the library maps it, so that it
+                                is gone with the connection */
+    HTTP_KEPT = 16 * 1024    /* locked memory for bodies that a connection keeps between requests */
 };
 
 struct http {
@@ -26,12 +27,22 @@ struct http {
     atomic_uint_fast64_t requests;
 };
 
+/* What a connection keeps between its requests: to lock and unlock memory for each would stop every
+ * thread of the process for a moment. */
+struct http_connection {
+    struct table_row *row;
+    struct buf body;     /* locked, for bodies that may hold secrets */
+    struct secret *room; /* for components.password */
+};
+
 /* One request, from its first line to the end of its reply. */
 struct http_exchange {
+    struct http_connection *connection; /* NULL: not ours */
     struct table_row *row;
     struct api_call call;
     char target[API_TARGET_MAX + 2]; /* one more than is allowed: too long is seen */
-    struct buf body;
+    struct buf large;                /* a body that holds no secret */
+    struct buf *body;                /* large, or the connection's */
     size_t discarded;
     struct api_answer refusal; /* kept for the end of a request without a body */
     bool is_begun, is_too_large;
@@ -42,12 +53,32 @@ static int64_t http_now(void)
     return clock_mono_ms(clock_system());
 }
 
-static struct table_row *http_row(struct MHD_Connection *connection)
+static struct http_connection *http_connection_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     return info ? info->socket_context : NULL;
+}
+
+static void http_connection_end(struct http *h, struct http_connection *c)
+{
+    if (!c)
+        return;
+    table_remove(h->options.table, c->row);
+    buf_done(&c->body);
+    secret_free(c->room);
+    free(c);
+}
+
+/* NULL: no memory, or not a connection of the table. */
+static struct http_connection *http_connection_new(struct table_row *row)
+{
+    struct http_connection *c = row ? calloc(1, sizeof(*c)) : NULL;
+
+    if (c)
+        *c = (struct http_connection){.row = row, .body = buf_new_locked(0)};
+    return c;
 }
 
 static void http_on_connection(void *ctx, struct MHD_Connection *connection, void **socket_context,
@@ -56,8 +87,7 @@ static void http_on_connection(void *ctx, struct MHD_Connection *connection, voi
     struct http *h = ctx;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (*socket_context)
-            table_remove(h->options.table, *socket_context);
+        http_connection_end(h, *socket_context);
         *socket_context = NULL;
         return;
     }
@@ -67,7 +97,9 @@ static void http_on_connection(void *ctx, struct MHD_Connection *connection, voi
     if (row)
         (void)table_enter(h->options.table, row, TABLE_IDLE,
                           http_now() + h->options.idle_ms); /* a new row is not cut */
-    *socket_context = row;
+    *socket_context = http_connection_new(row);
+    if (row && !*socket_context)
+        table_remove(h->options.table, row);
 }
 
 /* The library keeps query arguments; nobody here looks at them, so nothing is decoded. */
@@ -86,7 +118,8 @@ static void *http_on_target(void *ctx, const char *target, struct MHD_Connection
 
     if (!x)
         return NULL;
-    x->row = http_row(connection);
+    x->connection = http_connection_of(connection);
+    x->row = x->connection ? x->connection->row : NULL;
     memcpy(x->target, target, strnlen(target, sizeof(x->target) - 1));
     x->call.target = x->target;
     x->call.received_at_ms = clock_now_ms(clock_system());
@@ -97,6 +130,16 @@ static void *http_on_target(void *ctx, const char *target, struct MHD_Connection
                           x->call.deadline_at_ms); /* asked again before the handler */
     }
     return x;
+}
+
+/* Nothing of a request stays behind; the memory does, unless it is much. */
+static void http_wipe_kept(struct http_connection *c)
+{
+    if (c->body.cap > HTTP_KEPT)
+        buf_done(&c->body);
+    else
+        buf_clear(&c->body);
+    c->body.locked = true; /* a buffer that is done forgets it */
 }
 
 static void http_on_completed(void *ctx, struct MHD_Connection *connection, void **request_context,
@@ -113,7 +156,9 @@ static void http_on_completed(void *ctx, struct MHD_Connection *connection, void
     if (x->row)
         (void)table_enter(h->options.table, x->row, TABLE_IDLE,
                           http_now() + h->options.idle_ms); /* cut or not: it ends or waits */
-    buf_done(&x->body);
+    if (x->connection)
+        http_wipe_kept(x->connection);
+    buf_done(&x->large);
     buf_done(&x->refusal.body);
     secret_wipe(x, sizeof(*x)); /* some type a password into an address */
     free(x);
@@ -237,6 +282,20 @@ static enum esign_rc http_check_length(const struct api_route *route,
     return ESIGN_OK;
 }
 
+/* Where the body goes, and a password in it.  false: no memory. */
+static bool http_take_room(struct http_exchange *x)
+{
+    const struct api_route *route = x->call.route;
+    struct http_connection *c = x->connection;
+
+    x->body = route->body_max > API_BODY_SMALL ? &x->large : &c->body;
+    x->body->max = route->body_max;
+    if (route->components != API_COMPONENTS_NONE && !c->room)
+        c->room = secret_new_room();
+    x->call.room = c->room;
+    return route->components == API_COMPONENTS_NONE || c->room;
+}
+
 /* The head is complete, nothing of the body was read.  An answer from here makes the library close
  * the connection, so only what is ambiguous or has a body is answered at once. */
 static enum MHD_Result http_on_head(struct http *h, struct MHD_Connection *connection,
@@ -263,26 +322,24 @@ static enum MHD_Result http_on_head(struct http *h, struct MHD_Connection *conne
     }
     if (http_check_length(x->call.route, &framing, &f) != ESIGN_OK)
         return http_refuse(h, connection, x, &f);
-    x->body = x->call.route->body_max > API_BODY_SMALL ? buf_new(x->call.route->body_max)
-                                                       : buf_new_locked(x->call.route->body_max);
     x->is_begun = true;
-    return MHD_YES;
+    return http_take_room(x) ? MHD_YES : MHD_NO;
 }
 
 /* A piece of the body.  No answer can be given here; one that is too large is read up to a limit
  * and then answered, or dropped with the connection. */
 static enum MHD_Result http_on_body(struct http_exchange *x, const char *data, size_t *len)
 {
-    if (x->is_too_large || *len > x->body.max - x->body.len) {
+    if (x->is_too_large || *len > x->body->max - x->body->len) {
         x->is_too_large = true;
         x->discarded += *len;
     } else {
-        buf_put(&x->body, bytes_of(data, *len));
+        buf_put(x->body, bytes_of(data, *len));
     }
     /* The library's buffer may hold a password; it gives no call to overwrite it. */
     secret_wipe((void *)(uintptr_t)data, *len);
     *len = 0;
-    return x->discarded > LISTEN_DISCARD_MAX || !buf_ok(&x->body) ? MHD_NO : MHD_YES;
+    return x->discarded > LISTEN_DISCARD_MAX || !buf_ok(x->body) ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result http_on_end(struct http *h, struct MHD_Connection *connection,
@@ -294,7 +351,7 @@ static enum MHD_Result http_on_end(struct http *h, struct MHD_Connection *connec
     if (x->refusal.status != 0)
         return http_send(h, connection, x, &x->refusal, false);
     if (x->is_too_large) {
-        (void)fault_set(&f, ESIGN_E_TOO_LARGE, "the body has at most %zu bytes here", x->body.max);
+        (void)fault_set(&f, ESIGN_E_TOO_LARGE, "the body has at most %zu bytes here", x->body->max);
         return http_refuse(h, connection, x, &f);
     }
     if (MHD_get_connection_values(connection, MHD_FOOTER_KIND, NULL, NULL) > 0) {
@@ -303,7 +360,7 @@ static enum MHD_Result http_on_end(struct http *h, struct MHD_Connection *connec
     }
     if (!table_enter(h->options.table, x->row, TABLE_HANDLING, 0))
         return MHD_NO; /* cut a moment ago: nobody would read the reply, so nothing is done */
-    api_dispatch(h->options.router, &x->call, &x->body, &answer);
+    api_dispatch(h->options.router, &x->call, x->body, &answer);
     secret_wipe_stack();
     return http_send(h, connection, x, &answer, false);
 }
