@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { BUF_FIRST = 256, BUF_FIRST_LOCKED = 4096 /* whole pages */ };
+enum {
+    BUF_FIRST = 256,
+    BUF_FIRST_LARGE = 4096, /* of a buffer that may become long: each growth copies and wipes */
+    BUF_FIRST_LOCKED = 4096 /* whole pages */
+};
 
 /* Memory of whole pages that only this buffer has: unlocking can't unlock what is another's. */
 static uint8_t *buf_map_locked(size_t cap)
@@ -55,10 +59,17 @@ struct bytes buf_bytes(const struct buf *b)
     return bytes_of(b->data, b->len);
 }
 
+static size_t buf_first(const struct buf *b)
+{
+    if (b->locked)
+        return BUF_FIRST_LOCKED;
+    return b->max > BUF_FIRST_LARGE ? BUF_FIRST_LARGE : BUF_FIRST;
+}
+
 /* Room for at least `need` bytes in all.  The old memory is wiped: it may have held a secret. */
 static bool buf_grow(struct buf *b, size_t need)
 {
-    size_t cap = b->cap ? b->cap : b->locked ? BUF_FIRST_LOCKED : BUF_FIRST;
+    size_t cap = b->cap ? b->cap : buf_first(b);
 
     while (cap < need)
         cap = cap > SIZE_MAX / 2 ? need : cap * 2;
