@@ -108,7 +108,7 @@ enum esign_rc token_offers(struct token *t, enum token_algorithm algorithm, int6
     CLEANUP(buf_done) struct buf reply = buf_new(1);
 
     buf_put_u8(&body, (uint8_t)algorithm);
-    return token_call(t, TOKEN_OP_OFFER, &body, deadline_at_ms, &reply, f);
+    return token_tell(token_call(t, TOKEN_OP_OFFER, &body, deadline_at_ms, &reply, f), f);
 }
 
 enum esign_rc token_generate(struct token *t, enum token_algorithm algorithm,
