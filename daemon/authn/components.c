@@ -130,7 +130,7 @@ static enum esign_rc components_prove(struct store *store, struct hash *hash,
         return rc;
     int64_t hash_ms = -clock_mono_ms(clock);
     rc = hash_verify(hash, t.credential ? json_str(t.credential, "phc") : NULL, claim->password,
-                     claim->deadline_at_ms, &right, f);
+                     claim->deadline_at_ms, &right, &person.sealing, f);
     if (rc != ESIGN_OK)
         return components_undecided(&t, f);
     hash_ms += clock_mono_ms(clock);
@@ -139,6 +139,8 @@ static enum esign_rc components_prove(struct store *store, struct hash *hash,
         components_hold_back(&t, began_ms, hash_ms);
     if (rc == ESIGN_OK)
         *ret = person;
+    else
+        secret_free(person.sealing);
     return rc;
 }
 

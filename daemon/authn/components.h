@@ -46,6 +46,8 @@ struct authn_person {
     int64_t slot_seq;
     json_t *attempt; /* the counter set to 0 by that commit; owned; NULL: it is 0 already */
     int64_t attempt_seq;
+    struct secret *sealing; /* what the password gave for a key in custody K2 (authn/seal.h); owned;
+                               NULL: another custody, or no slow hash */
     const char *signer_id, *user_id; /* borrowed from signer */
 };
 

@@ -10,6 +10,7 @@ void authn_person_done(struct authn_person *p)
     json_decref(p->signer);
     json_decref(p->slot);
     json_decref(p->attempt);
+    secret_free(p->sealing);
     *p = (struct authn_person){0};
 }
 

@@ -1,6 +1,7 @@
 #include "hash/op.h"
 
 #include "base/cleanup.h"
+#include "base/reader.h"
 #include "base/worker/call.h"
 
 struct hash {
@@ -74,11 +75,39 @@ enum esign_rc hash_make(struct hash *h, const struct secret *s, int64_t deadline
     return ESIGN_OK;
 }
 
-enum esign_rc hash_verify(struct hash *h, const char *phc, const struct secret *s,
-                          int64_t deadline_at_ms, bool *ret, struct fault *f)
+enum esign_rc hash_make_key(struct hash *h, const struct secret *s, int64_t deadline_at_ms,
+                            char ret[HASH_PHC_MAX], struct secret **ret_key, struct fault *f)
 {
     CLEANUP(buf_done) struct buf body = {0};
-    CLEANUP(buf_done) struct buf reply = buf_new(1);
+    CLEANUP(buf_done)
+    struct buf reply = buf_new_locked(sizeof(uint32_t) + HASH_PHC_MAX + HASH_KEY_LEN);
+    char phc[HASH_PHC_MAX];
+
+    enum esign_rc rc = hash_body_new(NULL, s, &body, f);
+    if (rc == ESIGN_OK)
+        rc = worker_call(h->pool, HASH_OP_MAKE_KEY, buf_bytes(&body), NULL, 0, deadline_at_ms,
+                         &reply, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    struct reader r = reader_of(buf_bytes(&reply));
+    reader_str(&r, phc, sizeof(phc));
+    struct bytes key = reader_take(&r, HASH_KEY_LEN);
+    if (!reader_done(&r) || phc[0] == '\0')
+        return hash_malformed(f);
+    *ret_key = secret_new(key);
+    if (!*ret_key)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a key");
+    memcpy(ret, phc, sizeof(phc));
+    return ESIGN_OK;
+}
+
+enum esign_rc hash_verify(struct hash *h, const char *phc, const struct secret *s,
+                          int64_t deadline_at_ms, bool *ret, struct secret **ret_key,
+                          struct fault *f)
+{
+    CLEANUP(buf_done) struct buf body = {0};
+    CLEANUP(buf_done) struct buf reply = buf_new_locked(1 + HASH_KEY_LEN);
+    struct secret *key = NULL;
 
     enum esign_rc rc = hash_body_new(phc ? phc : "", s, &body, f);
     if (rc == ESIGN_OK)
@@ -86,8 +115,16 @@ enum esign_rc hash_verify(struct hash *h, const char *phc, const struct secret *
                          f);
     if (rc != ESIGN_OK)
         return rc;
-    if (reply.len != 1 || reply.data[0] > 1)
+    bool belongs = reply.len > 0 && reply.data[0] == 1, keyed = reply.len == 1 + HASH_KEY_LEN;
+    if ((reply.len != 1 && !(keyed && belongs)) || reply.data[0] > 1)
         return hash_malformed(f);
-    *ret = reply.data[0] == 1;
+    if (keyed && ret_key) {
+        key = secret_new(bytes_of(reply.data + 1, HASH_KEY_LEN));
+        if (!key)
+            return fault_set(f, ESIGN_E_INTERNAL, "no memory for a key");
+    }
+    if (ret_key)
+        *ret_key = key;
+    *ret = belongs;
     return ESIGN_OK;
 }

@@ -5,7 +5,8 @@
 #include "hash/hash.h"
 
 enum hash_op {
-    HASH_OP_MAKE = 1, /* blob secret -> PHC string */
-    HASH_OP_VERIFY =
-        2, /* blob PHC string (empty: none), blob secret -> u8: 1 if it belongs to it */
+    HASH_OP_MAKE = 1,     /* blob secret -> PHC string */
+    HASH_OP_VERIFY = 2,   /* blob PHC string (empty: none), blob secret -> u8: 1 if it belongs to
+                             it, then the key if it is one of HASH_OP_MAKE_KEY */
+    HASH_OP_MAKE_KEY = 3, /* blob secret -> blob PHC string, key */
 };

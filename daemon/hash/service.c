@@ -1,6 +1,7 @@
 #include "hash/service.h"
 
 #include "base/reader.h"
+#include "hash/keyed.h"
 #include "hash/op.h"
 #include "sandbox/sandbox.h"
 
@@ -63,6 +64,39 @@ static enum esign_rc service_make(const struct hash_service *h, struct reader *r
     return rc;
 }
 
+static enum esign_rc service_make_key(const struct hash_service *h, struct reader *r,
+                                      struct buf *reply, struct fault *f)
+{
+    struct bytes secret = reader_blob(r, SECRET_MAX);
+    char phc[HASH_PHC_MAX];
+    uint8_t key[HASH_KEY_LEN];
+
+    if (!reader_done(r))
+        return service_malformed(f);
+    enum esign_rc rc = keyed_make(secret, h->passes, h->memory, phc, key, f);
+    if (rc == ESIGN_OK) {
+        buf_put_blob(reply, bytes_of_str(phc));
+        buf_put(reply, bytes_of(key, sizeof(key)));
+    }
+    secret_wipe(key, sizeof(key));
+    return rc;
+}
+
+static enum esign_rc service_verify_keyed(const char *phc, struct bytes secret, struct buf *reply,
+                                          struct fault *f)
+{
+    uint8_t key[HASH_KEY_LEN];
+    bool belongs = false;
+
+    enum esign_rc rc = keyed_verify(phc, secret, &belongs, key, f);
+    if (rc == ESIGN_OK)
+        buf_put_u8(reply, belongs);
+    if (rc == ESIGN_OK && belongs)
+        buf_put(reply, bytes_of(key, sizeof(key)));
+    secret_wipe(key, sizeof(key));
+    return rc;
+}
+
 static enum esign_rc service_verify(const struct hash_service *h, struct reader *r,
                                     struct buf *reply, struct fault *f)
 {
@@ -72,6 +106,8 @@ static enum esign_rc service_verify(const struct hash_service *h, struct reader 
     struct bytes secret = reader_blob(r, SECRET_MAX);
     if (!reader_done(r))
         return service_malformed(f);
+    if (keyed_is(phc))
+        return service_verify_keyed(phc, secret, reply, f);
     bool known = phc[0] != '\0';
     if (known && strncmp(phc, crypto_pwhash_argon2id_STRPREFIX,
                          strlen(crypto_pwhash_argon2id_STRPREFIX)) != 0)
@@ -90,6 +126,8 @@ static enum esign_rc service_serve(void *ctx, const struct worker_request *reque
 
     if (request->frame->op == HASH_OP_MAKE)
         return service_make(h, &r, reply, f);
+    if (request->frame->op == HASH_OP_MAKE_KEY)
+        return service_make_key(h, &r, reply, f);
     if (request->frame->op == HASH_OP_VERIFY)
         return service_verify(h, &r, reply, f);
     return fault_set(f, ESIGN_E_UNSUPPORTED, "unknown operation %u", request->frame->op);

@@ -67,7 +67,7 @@ static enum esign_rc credential_check_reuse(struct site *s, const json_t *creden
 
     for (size_t i = 0; phc && (int64_t)i < history; i++) {
         bool same = false;
-        enum esign_rc rc = hash_verify(site_hash(s), phc, password, deadline_at_ms, &same, f);
+        enum esign_rc rc = hash_verify(site_hash(s), phc, password, deadline_at_ms, &same, NULL, f);
         if (rc != ESIGN_OK)
             return rc;
         if (same)

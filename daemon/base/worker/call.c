@@ -241,12 +241,29 @@ static enum esign_rc lane_no_reply(struct lane_call *c, const struct fault *why,
     return lane_died(c->pool, f);
 }
 
+/* Take the answer's body.  What a caller wants in locked memory is left nowhere else. */
+static enum esign_rc lane_take(struct lane_call *c, const struct frame *answer, struct buf *reply,
+                               struct fault *f)
+{
+    buf_clear(reply);
+    buf_put(reply, answer->body);
+    if (reply->locked)
+        buf_clear(&c->lane->storage);
+    return buf_ok(reply)
+               ? ESIGN_OK
+               : fault_set(f, ESIGN_E_TOO_LARGE, "%s answered more than expected", c->pool->name);
+}
+
 static enum esign_rc lane_receive(struct lane_call *c, struct buf *reply, struct fault *f)
 {
     struct frame answer;
     int fds[FRAME_FDS_MAX];
     struct fault why = {0};
 
+    if (reply->locked && !c->lane->storage.locked) {
+        buf_done(&c->lane->storage);
+        c->lane->storage = buf_new_locked(FRAME_HEADER_LEN + FRAME_BODY_MAX);
+    }
     if (frame_receive(c->lane->fd, &c->lane->storage, &answer, fds, c->deadline_at_ms, &why) !=
         ESIGN_OK)
         return lane_no_reply(c, &why, f);
@@ -257,11 +274,7 @@ static enum esign_rc lane_receive(struct lane_call *c, struct buf *reply, struct
     c->ended = answer.last;
     if (answer.status != 0)
         return frame_get_fault(&answer, f);
-    buf_clear(reply);
-    buf_put(reply, answer.body);
-    if (!buf_ok(reply))
-        return fault_set(f, ESIGN_E_TOO_LARGE, "%s answered more than expected", c->pool->name);
-    return ESIGN_OK;
+    return lane_take(c, &answer, reply, f);
 }
 
 /* Ask one worker, on a new connection if the last one's worker has left. */

@@ -21,8 +21,9 @@ enum esign_rc worker_ping(struct worker_pool *pool, int64_t deadline_at_ms,
 
 /* One request and its reply.  Waits for a free lane, connects if needed, sends, receives; at most
  * until deadline_at_ms (monotonic, clock_mono_ms).  A lane whose worker died or that ran into the
- * deadline is closed.  fds: borrowed.  reply: cleared and filled with the reply's body.  Any number
- * of threads.
+ * deadline is closed.  fds: borrowed.  reply: cleared and filled with the reply's body; if it is
+ * locked, so is all memory that the reply comes through, and it is wiped there.  Any number of
+ * threads.
  * A request is sent again only if the kernel says that the worker ended without having read it
  * (EPIPE, ECONNRESET); one that may have been begun never is.
  * Errors: what the worker answered, unchanged; ESIGN_E_HSM reason "worker": it died or can't be

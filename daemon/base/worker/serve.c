@@ -230,7 +230,8 @@ int worker_run(const struct worker_place *place)
                                .storage = place->service->has_secrets
                                               ? buf_new_locked(FRAME_HEADER_LEN + FRAME_BODY_MAX)
                                               : buf_new(FRAME_HEADER_LEN + FRAME_BODY_MAX),
-                               .reply = buf_new(FRAME_BODY_MAX)};
+                               .reply = place->service->has_secrets ? buf_new_locked(FRAME_BODY_MAX)
+                                                                    : buf_new(FRAME_BODY_MAX)};
     const struct worker_service *service = place->service;
     struct fault fault = {0};
 

@@ -44,7 +44,7 @@ struct worker_service {
     unsigned requests_each; /* 0: no limit; 1: one process a document */
     unsigned grace_ms;      /* added to a request's deadline before the kill */
     bool serial_start; /* start workers one after the other: the next after the previous is ready */
-    bool has_secrets;  /* requests carry them: they are received into locked memory */
+    bool has_secrets;  /* requests or replies carry them: both are kept in locked memory */
     uid_t caller_uid;  /* only this user (and this process's own) may connect */
     /* In the worker, before it serves.  May fail: then the worker exits WORKER_EXIT_FAILED. */
     enum esign_rc (*start)(void *ctx, bool may_login, struct fault *f);

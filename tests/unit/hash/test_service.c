@@ -106,7 +106,7 @@ static bool verify(struct running *r, const char *phc, const char *password)
     bool belongs = true;
     struct fault f = {0};
 
-    if (hash_verify(r->hash, phc, s, soon(), &belongs, &f) != ESIGN_OK)
+    if (hash_verify(r->hash, phc, s, soon(), &belongs, NULL, &f) != ESIGN_OK)
         fail_msg("%s", f.detail);
     return belongs;
 }
@@ -179,7 +179,7 @@ static void test_hash_verify__not_argon2id__refused(void **state)
     CLEANUP(secret_free_p) struct secret *s = secret_of("x");
     bool belongs = false;
 
-    assert_int_equal(hash_verify(r->hash, "$6$salt$sha512crypt", s, soon(), &belongs, NULL),
+    assert_int_equal(hash_verify(r->hash, "$6$salt$sha512crypt", s, soon(), &belongs, NULL, NULL),
                      ESIGN_E_PROTO);
     assert_false(verify(r, "$argon2id$v=19$m=8192,t=1,p=1$broken", "x"));
 }
@@ -198,6 +198,76 @@ static void test_hash_make__longest_secret__round_trip(void **state)
     assert_false(verify(r, phc, text));
 }
 
+/* Source: daemon/hash/FORMAT.md, computed again here from the string. */
+static void test_hash_make_key__password__verifier_and_key_of_one_argon2id(void **state)
+{
+    REQ("11.300", "design 8");
+    struct running *r = *state;
+    CLEANUP(secret_free_p) struct secret *s = secret_of("correct horse battery");
+    CLEANUP(secret_free_p) struct secret *key = NULL;
+    CLEANUP(secret_free_p) struct secret *again = NULL;
+    char phc[HASH_PHC_MAX], text[64];
+    uint8_t salt[16], master[32], verifier[32], sealing[32];
+    bool belongs = false;
+
+    assert_int_equal(hash_make_key(r->hash, s, soon(), phc, &key, NULL), ESIGN_OK);
+    const char *begin = "$esignd-argon2id-keyed$v=1$m=8192,t=1,p=1$";
+    assert_ptr_equal(strstr(phc, begin), phc);
+    assert_int_equal(sodium_base642bin(salt, 16, phc + strlen(begin), 22, NULL, NULL, NULL,
+                                       sodium_base64_VARIANT_ORIGINAL_NO_PADDING),
+                     0);
+    assert_int_equal(crypto_pwhash(master, 32, "correct horse battery", 21, salt, 1, 8192 * 1024,
+                                   crypto_pwhash_ALG_ARGON2ID13),
+                     0);
+    crypto_auth_hmacsha256(verifier, (const uint8_t *)"esignd password verifier 1", 26, master);
+    crypto_auth_hmacsha256(sealing, (const uint8_t *)"esignd sealing key 1", 20, master);
+    assert_true(secret_equal(key, bytes_of(sealing, 32)));
+    sodium_bin2base64(text, sizeof(text), verifier, 32, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+    assert_string_equal(strrchr(phc, '$') + 1, text);
+    assert_int_equal(hash_verify(r->hash, phc, s, soon(), &belongs, &again, NULL), ESIGN_OK);
+    assert_true(belongs && again && secret_equal(again, bytes_of(sealing, 32)));
+}
+
+static void test_hash_verify__wrong_password_or_another_hash__no_key(void **state)
+{
+    REQ("11.300", "design 8");
+    struct running *r = *state;
+    CLEANUP(secret_free_p) struct secret *s = secret_of("correct horse battery");
+    CLEANUP(secret_free_p) struct secret *wrong = secret_of("correct horse batterz");
+    CLEANUP(secret_free_p) struct secret *key = NULL;
+    struct secret *none = NULL;
+    char phc[HASH_PHC_MAX], plain[HASH_PHC_MAX];
+    bool belongs = true;
+
+    assert_int_equal(hash_make_key(r->hash, s, soon(), phc, &key, NULL), ESIGN_OK);
+    assert_int_equal(hash_make(r->hash, s, soon(), plain, NULL), ESIGN_OK);
+    assert_int_equal(hash_verify(r->hash, phc, wrong, soon(), &belongs, &none, NULL), ESIGN_OK);
+    assert_true(!belongs && !none);
+    assert_int_equal(hash_verify(r->hash, plain, s, soon(), &belongs, &none, NULL), ESIGN_OK);
+    assert_true(belongs && !none);
+}
+
+static void test_hash_verify__keyed_hash_malformed__refused(void **state)
+{
+    REQ("11.300");
+    struct running *r = *state;
+    static const char *const rows[] = {
+        "m=8192,t=1,p=1$",
+        "m=8192,t=1,p=2$AAAAAAAAAAAAAAAAAAAAAA$",
+        "m=0,t=1,p=1$",
+        "m=99999999,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "m=8192,t=17,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "m=8192,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAx"};
+    CLEANUP(secret_free_p) struct secret *s = secret_of("x");
+    char phc[HASH_PHC_MAX];
+    bool belongs = false;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        (void)snprintf(phc, sizeof(phc), "$esignd-argon2id-keyed$v=1$%s", rows[i]);
+        assert_int_equal(hash_verify(r->hash, phc, s, soon(), &belongs, NULL, NULL), ESIGN_E_PROTO);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +277,9 @@ int main(void)
         cmocka_unit_test(test_hash_verify__no_hash__costs_as_much),
         cmocka_unit_test(test_hash_verify__not_argon2id__refused),
         cmocka_unit_test(test_hash_make__longest_secret__round_trip),
+        cmocka_unit_test(test_hash_make_key__password__verifier_and_key_of_one_argon2id),
+        cmocka_unit_test(test_hash_verify__wrong_password_or_another_hash__no_key),
+        cmocka_unit_test(test_hash_verify__keyed_hash_malformed__refused),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
