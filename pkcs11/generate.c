@@ -18,17 +18,14 @@ static CK_ATTRIBUTE generate_flag(CK_ATTRIBUTE_TYPE type, bool on)
     return generate_attribute(type, on ? &generate_yes : &generate_no, sizeof(CK_BBOOL));
 }
 
-struct generate_pair {
-    CK_OBJECT_HANDLE public_key, private_key;
-};
-
+/* wrapped: a pair of this session, whose private half can leave the token wrapped. */
 static CK_RV generate_call(const struct pkcs11_session *s, const struct pkcs11_key_order *order,
-                           struct generate_pair *ret)
+                           bool wrapped, struct pkcs11_pair *ret)
 {
     const struct pkcs11_mechanism *m = order->mechanism;
     CK_MECHANISM mechanism = {m->generate, NULL, 0};
     CK_ATTRIBUTE public_key[] = {
-        generate_flag(CKA_TOKEN, true),
+        generate_flag(CKA_TOKEN, !wrapped),
         generate_flag(CKA_PRIVATE, false),
         generate_flag(CKA_VERIFY, true),
         generate_flag(CKA_ENCRYPT, false),
@@ -41,10 +38,10 @@ static CK_RV generate_call(const struct pkcs11_session *s, const struct pkcs11_k
         generate_attribute(CKA_PUBLIC_EXPONENT, generate_exponent, sizeof(generate_exponent)),
     };
     CK_ATTRIBUTE private_key[] = {
-        generate_flag(CKA_TOKEN, true),
+        generate_flag(CKA_TOKEN, !wrapped),
         generate_flag(CKA_PRIVATE, true),
         generate_flag(CKA_SENSITIVE, true),
-        generate_flag(CKA_EXTRACTABLE, false),
+        generate_flag(CKA_EXTRACTABLE, wrapped),
         generate_flag(CKA_SIGN, true),
         generate_flag(CKA_DECRYPT, false),
         generate_flag(CKA_UNWRAP, false),
@@ -61,33 +58,35 @@ static CK_RV generate_call(const struct pkcs11_session *s, const struct pkcs11_k
 }
 
 /* What the token must say of the private key that it made.  optional: a token of an older version
- * may not know the attribute. */
+ * may not know the attribute.  stays: not of a key that is made to be wrapped. */
 static const struct {
     CK_ATTRIBUTE_TYPE type;
     CK_BBOOL wanted;
     bool optional;
     const char *name;
+    bool stays;
 } generate_demands[] = {
-    {CKA_TOKEN, CK_TRUE, false, "CKA_TOKEN"},
-    {CKA_PRIVATE, CK_TRUE, false, "CKA_PRIVATE"},
-    {CKA_SENSITIVE, CK_TRUE, false, "CKA_SENSITIVE"},
-    {CKA_EXTRACTABLE, CK_FALSE, false, "CKA_EXTRACTABLE"},
-    {CKA_SIGN, CK_TRUE, false, "CKA_SIGN"},
-    {CKA_DECRYPT, CK_FALSE, true, "CKA_DECRYPT"},
-    {CKA_UNWRAP, CK_FALSE, true, "CKA_UNWRAP"},
-    {CKA_DERIVE, CK_FALSE, true, "CKA_DERIVE"},
-    {CKA_LOCAL, CK_TRUE, true, "CKA_LOCAL"},
-    {CKA_ALWAYS_SENSITIVE, CK_TRUE, true, "CKA_ALWAYS_SENSITIVE"},
-    {CKA_NEVER_EXTRACTABLE, CK_TRUE, true, "CKA_NEVER_EXTRACTABLE"},
+    {CKA_TOKEN, CK_TRUE, false, "CKA_TOKEN", true},
+    {CKA_PRIVATE, CK_TRUE, false, "CKA_PRIVATE", false},
+    {CKA_SENSITIVE, CK_TRUE, false, "CKA_SENSITIVE", false},
+    {CKA_EXTRACTABLE, CK_FALSE, false, "CKA_EXTRACTABLE", true},
+    {CKA_SIGN, CK_TRUE, false, "CKA_SIGN", false},
+    {CKA_DECRYPT, CK_FALSE, true, "CKA_DECRYPT", false},
+    {CKA_UNWRAP, CK_FALSE, true, "CKA_UNWRAP", false},
+    {CKA_DERIVE, CK_FALSE, true, "CKA_DERIVE", false},
+    {CKA_LOCAL, CK_TRUE, true, "CKA_LOCAL", false},
+    {CKA_ALWAYS_SENSITIVE, CK_TRUE, true, "CKA_ALWAYS_SENSITIVE", false},
+    {CKA_NEVER_EXTRACTABLE, CK_TRUE, true, "CKA_NEVER_EXTRACTABLE", true},
 };
 
 static enum esign_rc generate_check(const struct pkcs11_session *s, CK_OBJECT_HANDLE object,
-                                    struct fault *f)
+                                    bool wrapped, struct fault *f)
 {
     for (size_t i = 0; i < sizeof(generate_demands) / sizeof(generate_demands[0]); i++) {
         CK_BBOOL value = 0xff;
         CK_ATTRIBUTE asked = {generate_demands[i].type, &value, sizeof(value)};
-        if (asked.type == CKA_LOCAL && pkcs11_module_quirk(s->module)->denies_local)
+        if ((wrapped && generate_demands[i].stays) ||
+            (asked.type == CKA_LOCAL && pkcs11_module_quirk(s->module)->denies_local))
             continue;
         CK_RV rv = s->calls->C_GetAttributeValue(s->handle, object, &asked, 1);
         if (rv == CKR_ATTRIBUTE_TYPE_INVALID && generate_demands[i].optional)
@@ -119,33 +118,50 @@ static enum esign_rc generate_check_unused(const struct pkcs11_session *s,
                       : fault_set(f, ESIGN_E_CONFLICT, "the token has an object with this key id");
 }
 
-/* The pair was not delivered, so it must not stay.  What can't be removed is an unused key. */
-static void generate_undo(const struct pkcs11_session *s, const struct generate_pair *pair)
+bool pkcs11_key_destroy(const struct pkcs11_session *session, const struct pkcs11_pair *pair)
 {
-    (void)s->calls->C_DestroyObject(s->handle, pair->private_key);
-    (void)s->calls->C_DestroyObject(s->handle, pair->public_key);
+    CK_RV rv = session->calls->C_DestroyObject(session->handle, pair->private_key);
+    CK_RV other = session->calls->C_DestroyObject(session->handle, pair->public_key);
+
+    return rv == CKR_OK && other == CKR_OK;
 }
 
-enum esign_rc pkcs11_key_generate(const struct pkcs11_session *session,
-                                  const struct pkcs11_key_order *order, struct buf *ret_spki,
-                                  struct fault *f)
+/* A pair that has been made and checked; one that can't be delivered does not stay.  What can't be
+ * removed is an unused key. */
+static enum esign_rc generate_pair(const struct pkcs11_session *session,
+                                   const struct pkcs11_key_order *order, bool wrapped,
+                                   struct pkcs11_pair *ret, struct buf *ret_spki, struct fault *f)
 {
-    struct generate_pair pair = {0};
+    CK_RV rv = generate_call(session, order, wrapped, ret);
 
-    enum esign_rc rc = generate_check_unused(session, order->id, f);
-    if (rc != ESIGN_OK)
-        return rc;
-    CK_RV rv = generate_call(session, order, &pair);
     if (rv == CKR_MECHANISM_INVALID || rv == CKR_KEY_SIZE_RANGE || rv == CKR_CURVE_NOT_SUPPORTED ||
         rv == CKR_DOMAIN_PARAMS_INVALID)
         return fault_set(f, ESIGN_E_UNSUPPORTED, "the token can't make %s keys (%s)",
                          token_algorithm_name(order->mechanism->algorithm), pkcs11_ckr_name(rv));
     if (rv != CKR_OK)
         return pkcs11_fail(f, rv, "C_GenerateKeyPair");
-    rc = generate_check(session, pair.private_key, f);
+    enum esign_rc rc = generate_check(session, ret->private_key, wrapped, f);
     if (rc == ESIGN_OK)
-        rc = pkcs11_public_read(session, pair.public_key, order->mechanism, ret_spki, f);
+        rc = pkcs11_public_read(session, ret->public_key, order->mechanism, ret_spki, f);
     if (rc != ESIGN_OK)
-        generate_undo(session, &pair);
+        (void)pkcs11_key_destroy(session, ret);
     return rc;
+}
+
+enum esign_rc pkcs11_key_generate(const struct pkcs11_session *session,
+                                  const struct pkcs11_key_order *order, struct buf *ret_spki,
+                                  struct fault *f)
+{
+    struct pkcs11_pair pair = {0};
+
+    enum esign_rc rc = generate_check_unused(session, order->id, f);
+    return rc == ESIGN_OK ? generate_pair(session, order, false, &pair, ret_spki, f) : rc;
+}
+
+enum esign_rc pkcs11_key_generate_session(const struct pkcs11_session *session,
+                                          const struct pkcs11_key_order *order,
+                                          struct pkcs11_pair *ret, struct buf *ret_spki,
+                                          struct fault *f)
+{
+    return generate_pair(session, order, true, ret, ret_spki, f);
 }

@@ -34,10 +34,9 @@ static enum esign_rc key_search(const struct pkcs11_session *s, CK_OBJECT_CLASS 
     return ended == CKR_OK ? ESIGN_OK : pkcs11_fail(f, ended, "C_FindObjectsFinal");
 }
 
-/* The one object of a class with this id. */
-static enum esign_rc key_search_one(const struct pkcs11_session *s, CK_OBJECT_CLASS class,
-                                    const uint8_t id[TOKEN_KEY_ID_LEN], CK_OBJECT_HANDLE *ret,
-                                    struct fault *f)
+enum esign_rc pkcs11_key_search(const struct pkcs11_session *s, CK_OBJECT_CLASS class,
+                                const uint8_t id[TOKEN_KEY_ID_LEN], CK_OBJECT_HANDLE *ret,
+                                struct fault *f)
 {
     CK_OBJECT_HANDLE found[KEY_FOUND_MAX] = {0};
     CK_ULONG count = 0;
@@ -143,7 +142,7 @@ enum esign_rc pkcs11_key_find(const struct pkcs11_session *session, struct pkcs1
         return ESIGN_OK;
     }
     memcpy(key.id, id, TOKEN_KEY_ID_LEN);
-    enum esign_rc rc = key_search_one(session, CKO_PRIVATE_KEY, id, &handle, f);
+    enum esign_rc rc = pkcs11_key_search(session, CKO_PRIVATE_KEY, id, &handle, f);
     if (rc == ESIGN_OK)
         rc = pkcs11_key_read(session, handle, &key, f);
     if (rc != ESIGN_OK)
@@ -170,11 +169,11 @@ enum esign_rc pkcs11_key_public(const struct pkcs11_session *session,
     CK_OBJECT_HANDLE private_key, public_key;
     const struct pkcs11_mechanism *mechanism;
 
-    enum esign_rc rc = key_search_one(session, CKO_PRIVATE_KEY, id, &private_key, f);
+    enum esign_rc rc = pkcs11_key_search(session, CKO_PRIVATE_KEY, id, &private_key, f);
     if (rc == ESIGN_OK)
         rc = key_read_mechanism(session, private_key, &mechanism, f);
     if (rc == ESIGN_OK)
-        rc = key_search_one(session, CKO_PUBLIC_KEY, id, &public_key, f);
+        rc = pkcs11_key_search(session, CKO_PUBLIC_KEY, id, &public_key, f);
     if (rc == ESIGN_OK)
         rc = pkcs11_public_read(session, public_key, mechanism, ret_spki, f);
     return rc;

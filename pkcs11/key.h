@@ -17,7 +17,14 @@ struct pkcs11_key {
 struct pkcs11_keys {
     struct pkcs11_key rows[PKCS11_KEYS_MAX];
     size_t count, next;
+    struct pkcs11_key kek; /* the wrapping key found last; handle 0: none */
 };
+
+/* The one object of a class with that id on the token.  ESIGN_E_NOT_FOUND; ESIGN_E_HSM reason
+ * "key": there are two. */
+enum esign_rc pkcs11_key_search(const struct pkcs11_session *session, CK_OBJECT_CLASS class,
+                                const uint8_t id[TOKEN_KEY_ID_LEN], CK_OBJECT_HANDLE *ret,
+                                struct fault *f) MUST_CHECK;
 
 /* Read what a private key is: of which algorithm, and whether it wants the PIN each time.  ret: its
  * id is left as it is.  ESIGN_E_HSM reason "key": not of an algorithm that we use;
@@ -53,3 +60,18 @@ struct pkcs11_key_order {
 enum esign_rc pkcs11_key_generate(const struct pkcs11_session *session,
                                   const struct pkcs11_key_order *order, struct buf *ret_spki,
                                   struct fault *f) MUST_CHECK;
+
+struct pkcs11_pair {
+    CK_OBJECT_HANDLE public_key, private_key;
+};
+
+/* Make a key pair of session objects to be wrapped: SENSITIVE, EXTRACTABLE, to sign only; checked
+ * and refused as pkcs11_key_generate() does.  ret: destroyed by the caller with
+ * pkcs11_key_destroy(). */
+enum esign_rc pkcs11_key_generate_session(const struct pkcs11_session *session,
+                                          const struct pkcs11_key_order *order,
+                                          struct pkcs11_pair *ret, struct buf *ret_spki,
+                                          struct fault *f) MUST_CHECK;
+
+/* Destroy both halves.  False: one may still be there; it ends with the session. */
+bool pkcs11_key_destroy(const struct pkcs11_session *session, const struct pkcs11_pair *pair);

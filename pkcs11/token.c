@@ -13,6 +13,24 @@ struct token {
     struct worker_pool *pool;
 };
 
+static const char *const token_wraps[] = {[TOKEN_WRAP_KWP] = "aes-kwp",
+                                          [TOKEN_WRAP_PAD] = "aes-key-wrap-pad",
+                                          [TOKEN_WRAP_PLAIN] = "aes-key-wrap",
+                                          [TOKEN_WRAP_CBC] = "aes-cbc-pad"};
+
+enum token_wrap token_wrap_by_name(const char *name)
+{
+    for (int i = TOKEN_WRAP_KWP; i <= TOKEN_WRAP_CBC; i++)
+        if (strcmp(token_wraps[i], name) == 0)
+            return (enum token_wrap)i;
+    return (enum token_wrap)0;
+}
+
+const char *token_wrap_name(enum token_wrap w)
+{
+    return w >= TOKEN_WRAP_KWP && w <= TOKEN_WRAP_CBC ? token_wraps[w] : NULL;
+}
+
 enum esign_rc token_open(const char *name, const char *path, unsigned lanes, struct token **ret,
                          struct fault *f)
 {
@@ -167,4 +185,84 @@ enum esign_rc token_renew(struct token *t, uint32_t age_ms, int64_t deadline_at_
 
     buf_put_u32(&body, age_ms);
     return token_call(t, TOKEN_OP_RENEW, &body, deadline_at_ms, &reply, f);
+}
+
+static enum esign_rc token_malformed(const struct token *t, struct fault *f)
+{
+    return fault_reason(f, ESIGN_E_HSM, "worker", "token %s: malformed answer", t->name);
+}
+
+enum esign_rc token_make_kek(struct token *t, const uint8_t key_id[TOKEN_KEY_ID_LEN],
+                             const char *label, enum token_algorithm algorithm,
+                             int64_t deadline_at_ms, struct token_kek *ret, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf body = buf_new(1 + TOKEN_KEY_ID_LEN + 4 + TOKEN_LABEL_MAX);
+    CLEANUP(buf_done) struct buf reply = buf_new(2);
+
+    if (strlen(label) > TOKEN_LABEL_MAX)
+        return fault_set(f, ESIGN_E_TOO_LARGE, "a key's label has at most %d bytes",
+                         TOKEN_LABEL_MAX);
+    buf_put_u8(&body, (uint8_t)algorithm);
+    buf_put(&body, bytes_of(key_id, TOKEN_KEY_ID_LEN));
+    buf_put_blob(&body, bytes_of_str(label));
+    enum esign_rc rc = token_call(t, TOKEN_OP_MAKE_KEK, &body, deadline_at_ms, &reply, f);
+    if (rc != ESIGN_OK)
+        return token_tell(rc, f);
+    if (reply.len != 2 || !token_wrap_name((enum token_wrap)reply.data[0]) || reply.data[1] > 1)
+        return token_malformed(t, f);
+    *ret = (struct token_kek){(enum token_wrap)reply.data[0], reply.data[1] == 1};
+    return ESIGN_OK;
+}
+
+/* What requests about a wrapped key begin with. */
+static void token_put_wrapper(struct buf *body, const struct token_wrapper *wrapper,
+                              enum token_algorithm algorithm)
+{
+    buf_put_u8(body, (uint8_t)wrapper->wrap);
+    buf_put(body, bytes_of(wrapper->kek_id, TOKEN_KEY_ID_LEN));
+    buf_put_u8(body, (uint8_t)algorithm);
+}
+
+enum esign_rc token_generate_wrapped(struct token *t, const struct token_wrapper *wrapper,
+                                     enum token_algorithm algorithm, int64_t deadline_at_ms,
+                                     struct buf *ret_spki, struct buf *ret_wrapped, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf body = buf_new(2 + TOKEN_KEY_ID_LEN);
+    CLEANUP(buf_done) struct buf reply = buf_new_locked(8 + TOKEN_SPKI_MAX + TOKEN_WRAPPED_MAX);
+
+    token_put_wrapper(&body, wrapper, algorithm);
+    enum esign_rc rc = token_call(t, TOKEN_OP_GENERATE_WRAPPED, &body, deadline_at_ms, &reply, f);
+    if (rc != ESIGN_OK)
+        return token_tell(rc, f);
+    struct reader r = reader_of(buf_bytes(&reply));
+    struct bytes spki = reader_blob(&r, TOKEN_SPKI_MAX);
+    struct bytes wrapped = reader_blob(&r, TOKEN_WRAPPED_MAX);
+    if (!reader_done(&r) || spki.len == 0 || wrapped.len == 0)
+        return token_malformed(t, f);
+    buf_clear(ret_spki);
+    buf_put(ret_spki, spki);
+    buf_clear(ret_wrapped);
+    buf_put(ret_wrapped, wrapped);
+    return buf_ok(ret_spki) && buf_ok(ret_wrapped)
+               ? ESIGN_OK
+               : fault_set(f, ESIGN_E_INTERNAL, "no memory for a wrapped key");
+}
+
+enum esign_rc token_try_wrapped(struct token *t, const struct token_wrapper *wrapper,
+                                enum token_algorithm algorithm, struct bytes wrapped,
+                                struct bytes spki, struct bytes digest, int64_t deadline_at_ms,
+                                struct buf *ret_value, struct fault *f)
+{
+    CLEANUP(buf_done)
+    struct buf body = buf_new_locked(2 + TOKEN_KEY_ID_LEN + 3 * 4 + TOKEN_WRAPPED_MAX +
+                                     TOKEN_SPKI_MAX + TOKEN_DIGEST_MAX);
+
+    token_put_wrapper(&body, wrapper, algorithm);
+    buf_put_blob(&body, wrapped);
+    buf_put_blob(&body, spki);
+    buf_put_blob(&body, digest);
+    if (!buf_ok(&body))
+        return fault_set(f, ESIGN_E_TOO_LARGE, "a wrapped key is too long, or no memory for it");
+    return token_call_value(t, TOKEN_OP_SIGN_WRAPPED, &body, deadline_at_ms, TOKEN_SIGNATURE_MAX,
+                            ret_value, f);
 }

@@ -160,8 +160,8 @@ static enum esign_rc worker_run_op(struct pkcs11_worker *w, const struct pkcs11_
     }
     if (rc == ESIGN_E_NOT_FOUND)
         rc = worker_run_fresh(w, op, request, reply, f);
-    if (rc == ESIGN_E_NOT_FOUND && op->op == TOKEN_OP_SIGN)
-        rc = fault_reason(f, ESIGN_E_HSM, "key", "the token doesn't show the signer's key");
+    if (rc == ESIGN_E_NOT_FOUND && op->op != TOKEN_OP_PUBLIC_KEY)
+        rc = fault_reason(f, ESIGN_E_HSM, "key", "the token doesn't show the key");
     return rc;
 }
 
@@ -245,6 +245,7 @@ struct worker_service pkcs11_worker_service(struct pkcs11_worker *worker, uid_t 
         .workers = (unsigned)config_token_int(worker->config, worker->index, "workers"),
         .grace_ms = PKCS11_GRACE_MS,
         .serial_start = true,
+        .has_secrets = true, /* wrapped keys */
         .caller_uid = caller,
         .start = worker_start,
         .serve = worker_serve,
