@@ -24,6 +24,7 @@ static enum esign_rc confine_files(const struct config *c, const char *config_pa
     const struct sandbox_path paths[] = {
         {confine_folder(config_str(c, "store.path"), store), SANDBOX_READ | SANDBOX_WRITE},
         {confine_folder(config_str(c, "audit.anchor"), anchor), SANDBOX_READ | SANDBOX_WRITE},
+        {config_str(c, "backup.directory"), SANDBOX_READ | SANDBOX_WRITE},
         {confine_folder(config_str(c, "socket.path"), socket), SANDBOX_LISTEN},
         {confine_folder(config_path, config), SANDBOX_READ},
         {config_str(c, "policy.directory"), SANDBOX_READ},

@@ -117,6 +117,7 @@ HANDLER(handle_password_set);
 HANDLER(handle_must_change);
 HANDLER(handle_session_open);
 HANDLER(handle_session_close);
+HANDLER(handle_backup);
 HANDLER(handle_ticket_create);
 HANDLER(handle_ticket_list);
 HANDLER(handle_ticket_get);

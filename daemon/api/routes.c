@@ -4,6 +4,7 @@
 
 enum {
     PEER_TERMINAL = API_PEER_TERMINAL,
+    PEER_OWNER = API_PEER_TERMINAL | API_PEER_ROOT,
     PEER_BOTH = API_PEER_APPLICATION | API_PEER_TERMINAL,
     PEER_ANY = API_PEER_APPLICATION | API_PEER_TERMINAL | API_PEER_ROOT,
     BODY_RECORD = SIGN_RECORD_MAX / 3 * 4 + 64 * 1024, /* a record in base64 and its members */
@@ -197,6 +198,9 @@ const struct api_route api_routes[] = {
      .summary = "Open a session of a signer with all components."},
     {"POST", "/v1/sessions/close", handle_session_close, PEER_BOTH, API_STATE_READY,
      .body_max = API_BODY_SMALL, FIELDS(fields_session_close), .summary = "Close a session."},
+    {"POST", "/v1/backups", handle_backup, PEER_OWNER, API_STATE_READY, .body_max = API_BODY_SMALL,
+     .components = API_COMPONENTS_REQUIRED, FIELDS(fields_reason),
+     .summary = "Copy the store, while it is in use, to the directory of backups."},
     {"GET", "/v1/tickets", handle_ticket_list, PEER_BOTH, API_STATE_READY, .right = "ticket",
      QUERY(query_tickets), .summary = "Signing requests."},
     {"POST", "/v1/tickets", handle_ticket_create, PEER_BOTH, API_STATE_READY, .right = "ticket",

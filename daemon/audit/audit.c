@@ -78,6 +78,16 @@ enum esign_rc audit_head(struct audit *a, struct audit_head *ret, struct fault *
     return ESIGN_OK;
 }
 
+enum esign_rc audit_head_at(struct audit *a, int64_t size, struct audit_head *ret, struct fault *f)
+{
+    enum esign_rc rc = lock_tree(a, f);
+    if (rc)
+        return rc;
+    rc = audit_tree_head_at(a->tree, size, ret, f);
+    unlock_tree(a);
+    return rc;
+}
+
 enum esign_rc audit_inclusion(struct audit *a, int64_t seq, int64_t size, struct buf *out,
                               struct fault *f)
 {
@@ -103,11 +113,7 @@ static enum esign_rc newest_checkpoint(struct audit *a, struct buf *note, struct
         signed_head.size != size)
         return fault_reason(f, ESIGN_E_AUDIT_UNAVAILABLE, "tampered",
                             "the kept checkpoint of %lld entries is damaged", (long long)size);
-    rc = lock_tree(a, f);
-    if (rc)
-        return rc;
-    rc = audit_tree_head_at(a->tree, size, &now, f);
-    unlock_tree(a);
+    rc = audit_head_at(a, size, &now, f);
     if (rc == ESIGN_E_NOT_FOUND || (!rc && !bytes_equal(bytes_of(now.root, SHA256_LEN),
                                                         bytes_of(signed_head.root, SHA256_LEN))))
         return fault_reason(f, ESIGN_E_AUDIT_UNAVAILABLE, "tampered",

@@ -25,6 +25,10 @@ void audit_close(struct audit *a);
 /* The present head (catches up with the store). */
 enum esign_rc audit_head(struct audit *a, struct audit_head *ret, struct fault *f) MUST_CHECK;
 
+/* The head that the trail had at a size.  ESIGN_E_NOT_FOUND: it has not come that far. */
+enum esign_rc audit_head_at(struct audit *a, int64_t size, struct audit_head *ret,
+                            struct fault *f) MUST_CHECK;
+
 /* The inclusion proof of entry seq in the tree of that size: 32-byte hashes appended to out.
  * Source: RFC 6962 section 2.1.1.  ESIGN_E_NOT_FOUND: seq or size beyond the trail. */
 enum esign_rc audit_inclusion(struct audit *a, int64_t seq, int64_t size, struct buf *out,

@@ -39,14 +39,6 @@ struct comparison {
     struct audit_difference found;
 };
 
-static enum esign_rc head_at(struct audit *a, int64_t size, struct audit_head *ret, struct fault *f)
-{
-    (void)pthread_mutex_lock(&a->mutex); /* can't fail: initialised and not recursive */
-    enum esign_rc rc = audit_tree_head_at(a->tree, size, ret, f);
-    (void)pthread_mutex_unlock(&a->mutex);
-    return rc;
-}
-
 static enum esign_rc compare_line(void *ctx, int64_t line, struct bytes note, struct fault *f)
 {
     struct comparison *c = ctx;
@@ -56,7 +48,7 @@ static enum esign_rc compare_line(void *ctx, int64_t line, struct bytes note, st
     if (audit_open_checkpoint(note, NULL, (struct bytes){0}, &said, NULL) ||
         audit_is_given_up(&c->restorations, line, said.size))
         return ESIGN_OK;
-    enum esign_rc rc = head_at(c->audit, said.size, &has, f);
+    enum esign_rc rc = audit_head_at(c->audit, said.size, &has, f);
     if (rc && rc != ESIGN_E_NOT_FOUND)
         return rc;
     bool same = !rc && bytes_equal(bytes_of(said.root, SHA256_LEN), bytes_of(has.root, SHA256_LEN));
@@ -80,10 +72,7 @@ enum esign_rc audit_compare_anchor(struct audit *a, const char *anchor_path,
                                    struct audit_difference *ret, struct fault *f)
 {
     struct comparison c = {.audit = a};
-    struct audit_head head;
     enum esign_rc rc = audit_read_restorations(a->store, &c.restorations, f);
-    if (!rc)
-        rc = audit_head(a, &head, f); /* the tree is up to date from here on */
     if (rc)
         return rc;
     rc = audit_read_anchor(anchor_path, compare_line, &c, f);

@@ -49,6 +49,8 @@ const struct config_option config_options[] = {
      "A checkpoint is signed after this many entries.", true},
     {"audit.checkpoint_s", CONFIG_INT, "300", 1, 86400, NULL, "s",
      "A checkpoint is signed after this time if there are new entries.", true},
+    {"backup.directory", CONFIG_STR, "/var/lib/esignd-backup", 0, 0, NULL, "",
+     "Where esignd puts the copy of its store that a backup asks for.", false},
     {"roles.signer", CONFIG_STR, "signers", 0, 0, NULL, "",
      "Token of the signers' keys (custody K1).", false},
     {"roles.ca", CONFIG_STR, "ca", 0, 0, NULL, "", "Token of the issuing CA's key.", false},

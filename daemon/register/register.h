@@ -143,6 +143,17 @@ enum esign_rc register_set_password(struct site *s, const struct register_origin
                                     const struct register_setting *given, json_t **ret,
                                     struct fault *f) MUST_CHECK;
 
+/* ---- backups (backup.c) */
+
+/* Make a copy of the store in backup.directory and enter it (backup.made) with its hash and the
+ * head of the tree that it holds.  Takes as long as the copy, while everything else goes on.  ret:
+ * {"backup", "file", "sha256", "bytes", "mark", "head": {"size", "root"}, "version"}.
+ * ESIGN_E_POLICY, field backup.directory: it can't be used or has no room.
+ * Source: 21 CFR 11.10(c); EU GMP Annex 11, 7.2. */
+enum esign_rc register_backup(struct site *s, const struct register_origin *origin,
+                              const struct authn_person *officer, const char *reason, json_t **ret,
+                              struct fault *f) MUST_CHECK;
+
 /* ---- after a crash (recover.c) */
 
 /* End every key that was announced, by an entry before that sequence (INT64_MAX: any), and not

@@ -6,7 +6,8 @@ import tree
 
 OPENAPI, ROUTES = "include/esign/openapi.yaml", "daemon/api/routes.c"
 CALLERS = {"PEER_TERMINAL": ["terminal"], "PEER_BOTH": ["application", "terminal"],
-           "PEER_ANY": ["application", "terminal", "owner"], "API_PEER_ROOT": ["owner"]}
+           "PEER_ANY": ["application", "terminal", "owner"], "API_PEER_ROOT": ["owner"],
+           "PEER_OWNER": ["terminal", "owner"]}
 
 
 def scalar(text):
