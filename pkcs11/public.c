@@ -88,6 +88,8 @@ enum esign_rc pkcs11_public_read(const struct pkcs11_session *session, CK_OBJECT
                                                    mechanism->ec_group ? 1 : 2);
     if (rv != CKR_OK)
         return pkcs11_fail(f, rv, "C_GetAttributeValue of a public key");
+    if (wanted[0].ulValueLen > sizeof(first) || wanted[1].ulValueLen > sizeof(second))
+        return public_unusable(f); /* a module that tells of more than it was given room for */
     if (mechanism->ec_group)
         return pkcs11_public_ec(mechanism, bytes_of(first, wanted[0].ulValueLen), out, f);
     return pkcs11_public_rsa(bytes_of(first, wanted[0].ulValueLen),
