@@ -107,13 +107,9 @@ static enum esign_rc generate_check_unused(const struct pkcs11_session *s,
     CK_OBJECT_HANDLE found;
     CK_ULONG count = 0;
 
-    CK_RV rv = s->calls->C_FindObjectsInit(s->handle, &same, 1);
-    if (rv != CKR_OK)
-        return pkcs11_fail(f, rv, "C_FindObjectsInit");
-    rv = s->calls->C_FindObjects(s->handle, &found, 1, &count);
-    CK_RV ended = s->calls->C_FindObjectsFinal(s->handle);
-    if (rv != CKR_OK || ended != CKR_OK)
-        return pkcs11_fail(f, rv != CKR_OK ? rv : ended, "C_FindObjects");
+    enum esign_rc rc = pkcs11_session_find(s, &same, 1, &found, 1, &count, f);
+    if (rc != ESIGN_OK)
+        return rc;
     return count == 0 ? ESIGN_OK
                       : fault_set(f, ESIGN_E_CONFLICT, "the token has an object with this key id");
 }

@@ -24,14 +24,7 @@ static enum esign_rc key_search(const struct pkcs11_session *s, CK_OBJECT_CLASS 
         key_attribute(CKA_ID, id, TOKEN_KEY_ID_LEN),
     };
 
-    CK_RV rv = s->calls->C_FindObjectsInit(s->handle, template, 3);
-    if (rv != CKR_OK)
-        return pkcs11_fail(f, rv, "C_FindObjectsInit");
-    rv = s->calls->C_FindObjects(s->handle, ret, KEY_FOUND_MAX, ret_count);
-    CK_RV ended = s->calls->C_FindObjectsFinal(s->handle);
-    if (rv != CKR_OK)
-        return pkcs11_fail(f, rv, "C_FindObjects");
-    return ended == CKR_OK ? ESIGN_OK : pkcs11_fail(f, ended, "C_FindObjectsFinal");
+    return pkcs11_session_find(s, template, 3, ret, KEY_FOUND_MAX, ret_count, f);
 }
 
 enum esign_rc pkcs11_key_search(const struct pkcs11_session *s, CK_OBJECT_CLASS class,

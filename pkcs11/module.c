@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <libp11.h>
+#include <openssl/err.h>
 
 struct pkcs11_module {
     void *library;
@@ -135,7 +136,9 @@ static enum esign_rc module_list_slots(const struct pkcs11_module *module, struc
     ret->context = module->slots_context;
     if (PKCS11_enumerate_slots(ret->context, &ret->slots, &ret->count) != 0) {
         *ret = (struct module_slots){0};
-        return fault_reason(f, ESIGN_E_HSM, "unavailable", "the module's slots can't be listed");
+        CK_RV rv = (CK_RV)ERR_GET_REASON(ERR_peek_last_error()); /* where libp11 leaves it */
+        return fault_reason(f, ESIGN_E_HSM, "unavailable", "the module's slots can't be listed: %s",
+                            pkcs11_ckr_name(rv));
     }
     return ESIGN_OK;
 }

@@ -79,41 +79,68 @@ enum esign_rc pkcs11_session_authenticate(struct pkcs11_session *session, struct
                           : rc;
 }
 
-/* Whether the session shows any private key. */
-static enum esign_rc session_find_any(const struct pkcs11_session *s, bool *ret, struct fault *f)
+enum esign_rc pkcs11_session_renew(struct pkcs11_session *session, struct fault *f)
+{
+    CK_SESSION_HANDLE before = session->handle;
+
+    enum esign_rc rc = session_begin(session, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    CK_RV rv = session->calls->C_CloseSession(before);
+    return rv == CKR_OK ? ESIGN_OK
+                        : fault_reason(f, ESIGN_E_HSM, "unavailable", "C_CloseSession: %s (0x%lx)",
+                                       pkcs11_ckr_name(rv), rv);
+}
+
+enum esign_rc pkcs11_session_find(const struct pkcs11_session *session, CK_ATTRIBUTE *template,
+                                  CK_ULONG count, CK_OBJECT_HANDLE *ret, CK_ULONG max,
+                                  CK_ULONG *ret_count, struct fault *f)
+{
+    CK_RV rv = session->calls->C_FindObjectsInit(session->handle, template, count);
+
+    *ret_count = 0;
+    if (rv != CKR_OK)
+        return pkcs11_fail(f, rv, "C_FindObjectsInit");
+    rv = session->calls->C_FindObjects(session->handle, ret, max, ret_count);
+    CK_RV ended = session->calls->C_FindObjectsFinal(session->handle);
+    if (ended != CKR_OK) /* whatever it is: no other search can begin */
+        return fault_reason(f, ESIGN_E_HSM, "unavailable", "C_FindObjectsFinal: %s (0x%lx)",
+                            pkcs11_ckr_name(ended), ended);
+    if (rv != CKR_OK)
+        return pkcs11_fail(f, rv, "C_FindObjects");
+    if (*ret_count > max)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable",
+                            "C_FindObjects told of %lu objects instead of at most %lu", *ret_count,
+                            max);
+    return ESIGN_OK;
+}
+
+/* Whatever the token answers to a question of its own state: it can't be used now. */
+static enum esign_rc session_unusable(struct fault *f, const char *why)
+{
+    return fault_reason(f, ESIGN_E_HSM, "unavailable", "%.180s", why);
+}
+
+enum esign_rc pkcs11_session_check(struct pkcs11_session *session, struct fault *f)
 {
     CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
     CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
     CK_OBJECT_HANDLE found;
     CK_ULONG count = 0;
-
-    CK_RV rv = s->calls->C_FindObjectsInit(s->handle, &template, 1);
-    if (rv != CKR_OK)
-        return pkcs11_fail(f, rv, "C_FindObjectsInit");
-    rv = s->calls->C_FindObjects(s->handle, &found, 1, &count);
-    CK_RV ended = s->calls->C_FindObjectsFinal(s->handle);
-    if (rv != CKR_OK || ended != CKR_OK)
-        return pkcs11_fail(f, rv != CKR_OK ? rv : ended, "C_FindObjects");
-    *ret = count > 0;
-    return ESIGN_OK;
-}
-
-enum esign_rc pkcs11_session_check(struct pkcs11_session *session, struct fault *f)
-{
     CK_SESSION_INFO state;
-    bool found = false;
+    struct fault why = {0};
 
     CK_RV rv = session->calls->C_GetSessionInfo(session->handle, &state);
-    if (rv != CKR_OK)
-        return pkcs11_fail(f, rv, "C_GetSessionInfo");
-    if ((session->info.flags & CKF_LOGIN_REQUIRED) != 0 && state.state != CKS_RO_USER_FUNCTIONS &&
-        state.state != CKS_RW_USER_FUNCTIONS)
-        return pkcs11_fail(f, CKR_USER_NOT_LOGGED_IN, "C_GetSessionInfo");
-    enum esign_rc rc = session_find_any(session, &found, f);
+    if (rv == CKR_OK && (session->info.flags & CKF_LOGIN_REQUIRED) != 0 &&
+        state.state != CKS_RO_USER_FUNCTIONS && state.state != CKS_RW_USER_FUNCTIONS)
+        rv = CKR_USER_NOT_LOGGED_IN;
+    enum esign_rc rc = rv == CKR_OK
+                           ? pkcs11_session_find(session, &template, 1, &found, 1, &count, &why)
+                           : pkcs11_fail(&why, rv, "C_GetSessionInfo");
     if (rc != ESIGN_OK)
-        return rc;
-    if (session->has_keys && !found)
-        return fault_reason(f, ESIGN_E_HSM, "unavailable", "the token's keys have vanished");
-    session->has_keys = found;
+        return session_unusable(f, why.detail);
+    if (session->has_keys && count == 0)
+        return session_unusable(f, "the token's keys have vanished");
+    session->has_keys = count > 0;
     return ESIGN_OK;
 }

@@ -32,6 +32,19 @@ void pkcs11_session_close(struct pkcs11_session *session); /* an empty one is al
 enum esign_rc pkcs11_session_authenticate(struct pkcs11_session *session,
                                           struct fault *f) MUST_CHECK;
 
+/* Take a new session in the place of this one, in which an operation may have been left active; the
+ * login stays, since one session is open all the time.  ESIGN_E_HSM reason "unavailable": neither
+ * is to be used.
+ * Source: PKCS #11 v2.40 base, section 5.11: C_Sign ends its operation unless it says
+ * CKR_BUFFER_TOO_SMALL, which not all modules do. */
+enum esign_rc pkcs11_session_renew(struct pkcs11_session *session, struct fault *f) MUST_CHECK;
+
+/* The objects that match a template, of which at most max are told.  ESIGN_E_HSM: as pkcs11_fail;
+ * "unavailable" too where the search can't be ended. */
+enum esign_rc pkcs11_session_find(const struct pkcs11_session *session, CK_ATTRIBUTE *template,
+                                  CK_ULONG count, CK_OBJECT_HANDLE *ret, CK_ULONG max,
+                                  CK_ULONG *ret_count, struct fault *f) MUST_CHECK;
+
 /* Ask the token whether session and login are alive and whether keys that were there still are (a
  * token of SoftHSM that is taken away loses them without any error).  ESIGN_E_HSM reason
  * "unavailable". */

@@ -6,6 +6,12 @@
 
 enum { SIGN_INPUT_MAX = TOKEN_DIGEST_MAX + 32 };
 
+/* After a failure: the operation may not have ended, and the next one must be able to begin. */
+static enum esign_rc sign_leave(struct pkcs11_session *s, enum esign_rc rc, struct fault *f)
+{
+    return pkcs11_session_renew(s, f) == ESIGN_OK ? rc : ESIGN_E_HSM;
+}
+
 /* The calls of one signature; *ret_len: in room of TOKEN_SIGNATURE_MAX bytes. */
 static enum esign_rc sign_call(struct pkcs11_session *s, const struct pkcs11_key *key,
                                struct buf *input, uint8_t room[TOKEN_SIGNATURE_MAX],
@@ -18,12 +24,16 @@ static enum esign_rc sign_call(struct pkcs11_session *s, const struct pkcs11_key
     if (rv == CKR_OK && key->wants_pin) {
         enum esign_rc rc = pkcs11_session_authenticate(s, f);
         if (rc != ESIGN_OK)
-            return rc;
+            return sign_leave(s, rc, f);
     }
     if (rv == CKR_OK)
         rv = s->calls->C_Sign(s->handle, input->data, input->len, room, ret_len);
-    *ret_stale = rv != CKR_OK && pkcs11_ckr_class(rv) == PKCS11_CKR_STALE;
-    return rv == CKR_OK ? ESIGN_OK : pkcs11_fail(f, rv, "C_Sign");
+    if (rv == CKR_OK)
+        return ESIGN_OK;
+    enum pkcs11_ckr_class class = pkcs11_ckr_class(rv);
+    enum esign_rc rc = pkcs11_fail(f, rv, "C_Sign");
+    *ret_stale = class == PKCS11_CKR_STALE;
+    return class == PKCS11_CKR_GONE ? rc : sign_leave(s, rc, f);
 }
 
 enum esign_rc pkcs11_sign_key(struct pkcs11_session *session, const struct pkcs11_key *key,

@@ -7,8 +7,7 @@
  * the PIN each time gets it.  ESIGN_E_HSM reason "key": it can't sign; "value": what came back is
  * no signature; "pin", as pkcs11_session_authenticate(); "unavailable".  ESIGN_E_PROTO: digest is
  * not as long as the key's algorithm wants it.  *ret_stale: the handle is no longer known; may be
- * NULL.
- */
+ * NULL.  After a failure the session is another one, as pkcs11_session_renew(). */
 enum esign_rc pkcs11_sign_key(struct pkcs11_session *session, const struct pkcs11_key *key,
                               struct bytes digest, struct buf *out, bool *ret_stale,
                               struct fault *f) MUST_CHECK;
