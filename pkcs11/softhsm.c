@@ -33,8 +33,7 @@ static char *softhsm_token_directory(char *line)
     return line;
 }
 
-/* Open the directory of tokens. */
-static DIR *softhsm_open_directory(struct fault *f)
+DIR *softhsm_open_directory(struct fault *f)
 {
     const char *path = getenv("SOFTHSM2_CONF");
     char line[PATH_MAX + 64];

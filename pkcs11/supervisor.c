@@ -1,21 +1,25 @@
 /* esign-token: the keys of one token, in processes of their own. */
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "pkcs11/init.h"
+#include "pkcs11/probe.h"
 #include "pkcs11/worker.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/sanitizer.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, SUPERVISOR_REPORT_MAX = 256 * 1024 };
 
 struct supervisor_options {
     const char *config, *token;
-    bool init;
+    bool init, test;
+    struct pkcs11_probe_options probe;
 };
 
 DEFINE_CLEANUP(struct config *, config_free)
@@ -27,6 +31,9 @@ static bool supervisor_parse(int argc, char **argv, struct supervisor_options *r
         {"config", required_argument, NULL, 'c'},
         {"token", required_argument, NULL, 't'},
         {"init", no_argument, NULL, 'i'},
+        {"test", no_argument, NULL, 'T'},
+        {"in-use", no_argument, NULL, 'u'},
+        {"removal", no_argument, NULL, 'r'},
         {NULL, 0, NULL, 0},
     };
     int c;
@@ -38,6 +45,12 @@ static bool supervisor_parse(int argc, char **argv, struct supervisor_options *r
             ret->token = optarg;
         else if (c == 'i')
             ret->init = true;
+        else if (c == 'T')
+            ret->test = true;
+        else if (c == 'u')
+            ret->probe.in_use = true;
+        else if (c == 'r')
+            ret->probe.removal = true;
         else
             return false;
     }
@@ -55,6 +68,35 @@ static int supervisor_init(const struct config *config, size_t index, struct fau
     printf("label=%s serial=%s%s\n", made.label, made.serial,
            made.read_only ? " token.object=read-only" : "");
     return EXIT_SUCCESS;
+}
+
+/* The report goes to our standard output alone; what the module prints goes where errors go. */
+static int supervisor_report(const json_t *report, int fd, struct fault *f)
+{
+    CLEANUP(buf_done) struct buf text = buf_new(SUPERVISOR_REPORT_MAX);
+
+    enum esign_rc rc = json_canonical(report, &text);
+    buf_put_str(&text, "\n");
+    if (rc == ESIGN_OK && buf_ok(&text) &&
+        write(fd, text.data, text.len) == (ssize_t)text.len) /* a pipe of ours, or a file */
+        return EXIT_SUCCESS;
+    (void)fault_set(f, ESIGN_E_INTERNAL, "the report can't be written");
+    log_error("%s", f->detail);
+    return EXIT_FAILURE;
+}
+
+static int supervisor_test(struct config *config, size_t index,
+                           const struct pkcs11_probe_options *options, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *report = NULL;
+    CLEANUP(close_p) int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+    if (fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
+        pkcs11_probe_test(config, index, options, &report, f) != ESIGN_OK) {
+        log_error("the token was not tested: %s", f->detail);
+        return EXIT_FAILURE;
+    }
+    return supervisor_report(report, fd, f);
 }
 
 static int supervisor_serve(const struct config *config, size_t index, struct fault *f)
@@ -85,7 +127,8 @@ int main(int argc, char **argv)
 
     log_start("esign-token", LOG_LEVEL_INFO);
     if (!supervisor_parse(argc, argv, &options)) {
-        fprintf(stderr, "usage: esign-token --config FILE --token NAME [--init]\n");
+        fprintf(stderr, "usage: esign-token --config FILE --token NAME [--init | --test [--in-use] "
+                        "[--removal]]\n");
         return EXIT_USAGE;
     }
     enum esign_rc rc = secret_start(&fault);
@@ -102,6 +145,8 @@ int main(int argc, char **argv)
         log_error("can't start: %s", fault.detail);
         return EXIT_FAILURE;
     }
+    if (options.test)
+        return supervisor_test(config, (size_t)index, &options.probe, &fault);
     return options.init ? supervisor_init(config, (size_t)index, &fault)
                         : supervisor_serve(config, (size_t)index, &fault);
 }

@@ -31,9 +31,7 @@ static int64_t worker_now(void)
     return clock_mono_ms(clock_system());
 }
 
-/* A worker needs no capability.  Where it is started as root this also keeps SoftHSM from writing
- * to a read-only token.object. */
-static enum esign_rc worker_drop_capabilities(struct fault *f)
+enum esign_rc pkcs11_worker_drop_capabilities(struct fault *f)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
@@ -83,7 +81,7 @@ static enum esign_rc worker_start(void *ctx, bool may_login, struct fault *f)
 
     enum esign_rc rc = secret_start(f);
     if (rc == ESIGN_OK)
-        rc = worker_drop_capabilities(f);
+        rc = pkcs11_worker_drop_capabilities(f);
     if (rc != ESIGN_OK)
         return rc;
     if (pkcs11_turn_take(w->turn, worker_now() + WORKER_TURN_MS, &w->fault) == ESIGN_OK) {

@@ -20,3 +20,7 @@ void pkcs11_worker_free(struct pkcs11_worker *worker);
 /* The service that worker_supervise runs: its callbacks on worker, and the configured numbers.
  * Borrows from worker and its configuration.  caller: the user of esignd. */
 struct worker_service pkcs11_worker_service(struct pkcs11_worker *worker, uid_t caller);
+
+/* A process with a module needs no capability.  Where it is started as root this also keeps SoftHSM
+ * from writing to a read-only token.object.  ESIGN_E_INTERNAL. */
+enum esign_rc pkcs11_worker_drop_capabilities(struct fault *f) MUST_CHECK;

@@ -69,6 +69,10 @@ const char *config_token_str(const struct config *c, size_t index, const char *n
 int64_t config_token_int(const struct config *c, size_t index, const char *name);
 /* The "NAME=VALUE" lines of its environment, in order; NULL after the last.  Borrowed. */
 const char *config_token_environment(const struct config *c, size_t index, size_t line);
+/* Put another value into the line of that name, or add the line: for a process that works on a copy
+ * of the token.  ESIGN_E_INTERNAL: no memory. */
+enum esign_rc config_token_put_environment(struct config *c, size_t index, const char *name,
+                                           const char *value, struct fault *f) MUST_CHECK;
 
 /* The user that may call the helpers: esignd's, or this process's own where all run as one
  * (separation = "none").  ESIGN_E_POLICY: there is no such user. */

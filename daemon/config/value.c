@@ -2,7 +2,10 @@
 #include "config/config_internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { CONFIG_PUT_MAX = 4096 }; /* bytes of a NAME=VALUE line that is put there */
 
 /* The row of an option; a name or type that is not in the table is a defect of the program. */
 static const struct config_option *config_row(const struct config_option *options, size_t count,
@@ -112,4 +115,25 @@ const char *config_token_environment(const struct config *c, size_t index, size_
     if (!list || line >= (size_t)config_setting_length(list))
         return NULL;
     return config_setting_get_string_elem(list, (int)line);
+}
+
+enum esign_rc config_token_put_environment(struct config *c, size_t index, const char *name,
+                                           const char *value, struct fault *f)
+{
+    config_setting_t *token = config_setting_get_elem(config_tokens(c), (unsigned)index);
+    config_setting_t *list = config_setting_get_member(token, "environment");
+    char text[CONFIG_PUT_MAX];
+    size_t line = 0;
+    int len = snprintf(text, sizeof(text), "%s=%s", name, value);
+
+    if (!list)
+        list = config_setting_add(token, "environment", CONFIG_TYPE_LIST);
+    for (const char *old; (old = config_token_environment(c, index, line)); line++)
+        if (strncmp(old, text, strlen(name) + 1) == 0)
+            break;
+    if (len < 0 || (size_t)len >= sizeof(text) || !list ||
+        !config_setting_set_string_elem(
+            list, line < (size_t)config_setting_length(list) ? (int)line : -1, text))
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for the token's environment");
+    return ESIGN_OK;
 }
