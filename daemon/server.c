@@ -19,6 +19,7 @@
 #include "register/register.h"
 #include "reload.h"
 #include "room.h"
+#include "sign/sign.h"
 #include "site/restored.h"
 #include "site/site.h"
 #include "start.h"
@@ -270,6 +271,7 @@ static void server_loop(struct server *s, const sigset_t *signals)
             server_reload(s);
         watchdog_turn(&s->watchdog);
         room_turn(&s->room);
+        sign_card_tick(s->site);
         authn_sessions_tick(site_sessions(s->site));
         server_tick(s);
     }
@@ -285,6 +287,7 @@ static void server_stop(struct server *s)
     worker_notify("STOPPING=1");
     watchdog_stop(&s->watchdog);
     listen_stop(s->listen, SERVER_DRAIN_MS);
+    sign_card_stop(s->site);
     authn_sessions_stop(site_sessions(s->site));
     if (site_commit(s->site, &act, &change, clock_mono_ms(site_clock(s->site)) + SERVER_DRAIN_MS,
                     &receipt, &f) != ESIGN_OK)

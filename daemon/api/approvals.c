@@ -48,7 +48,7 @@ HANDLER(handle_approval_request)
         return fault_field(
             f, ESIGN_E_PROTO, "action",
             "actions of two persons are signer.enroll, application.add, terminal.add, "
-            "credential.reset, restore.accept");
+            "credential.reset, card.register, restore.accept");
     enum esign_rc rc = handler_officer(request, dual->request_role, NULL, &officer, f);
     if (rc != ESIGN_OK)
         return rc;

@@ -61,6 +61,21 @@ static const struct json_field fields_authorise[] = {
     {"presented_hash", JSON_FIELD_STR, true, 64},
     {"session", JSON_FIELD_STR, false, SESSION_HANDLE_LEN},
     {"terminal", JSON_FIELD_STR, false, SESSION_NAME_MAX},
+    {"card", JSON_FIELD_BOOL, false, 0},
+};
+
+enum { VALUE_TEXT_MAX = TOKEN_SIGNATURE_MAX / 3 * 4 + 4 };
+
+static const struct json_field fields_value[] = {
+    {"signature_id", JSON_FIELD_STR, true, SITE_ID_MAX},
+    {"value", JSON_FIELD_STR, true, VALUE_TEXT_MAX},
+    {"session", JSON_FIELD_STR, false, SESSION_HANDLE_LEN},
+    {"terminal", JSON_FIELD_STR, false, SESSION_NAME_MAX},
+};
+
+static const struct json_field fields_card_test[] = {
+    {"challenge", JSON_FIELD_STR, false, 64},
+    {"value", JSON_FIELD_STR, false, VALUE_TEXT_MAX},
 };
 
 /* As for a ticket, and for its authorisation. */
@@ -193,6 +208,12 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/signers/{id}/must-change", handle_must_change, PEER_TERMINAL, API_STATE_READY,
      .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_reason),
      .summary = "Demand that a signer changes the password before anything else."},
+    {"POST", "/v1/signers/{id}/card-test", handle_card_test, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_card_test),
+     .summary = "Test the own card: ask for a challenge, then give the card's answer."},
+    {"POST", "/v1/signers/{id}/card-revoke", handle_card_revoke, PEER_TERMINAL, API_STATE_READY,
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_reason),
+     .summary = "End a signer's card at once."},
     {"POST", "/v1/sessions", handle_session_open, PEER_BOTH, API_STATE_READY, .right = "entry_app",
      .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_session_open),
      .summary = "Open a session of a signer with all components."},
@@ -211,7 +232,11 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/tickets/{id}/authorise", handle_ticket_authorise, PEER_BOTH, API_STATE_READY,
      .right = "ticket", .body_max = API_BODY_SMALL, .components = API_COMPONENTS_SIGNING,
      FIELDS(fields_authorise), .takes_key = true,
-     .summary = "Authorise it with the components that are due; the reply is the signature."},
+     .summary = "Authorise it with the components that are due; the reply is the signature, or "
+                "what the signer's own card must sign."},
+    {"POST", "/v1/tickets/{id}/value", handle_ticket_value, PEER_BOTH, API_STATE_READY,
+     .right = "ticket", .body_max = API_BODY_SMALL, FIELDS(fields_value),
+     .summary = "Give what the signer's own card has signed; the reply is the signature."},
     {"POST", "/v1/tickets/{id}/decline", handle_ticket_decline, PEER_BOTH, API_STATE_READY,
      .right = "ticket", .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED,
      FIELDS(fields_reason), .summary = "Decline it with all components."},

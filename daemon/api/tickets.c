@@ -102,6 +102,7 @@ static enum esign_rc tickets_act(const struct api_request *request, struct sign_
     *ret = (struct sign_act){.session = json_str(request->body, "session"),
                              .user_id = *request->user_id ? request->user_id : NULL,
                              .password = request->password,
+                             .card = json_flag(request->body, "card"),
                              .deadline_at_ms = request->deadline_at_ms};
     return handler_place(request, &ret->place, f);
 }
@@ -125,7 +126,10 @@ HANDLER(handle_ticket_authorise)
     act.nonce = json_str(request->body, "nonce");
     act.presented_hash = json_str(request->body, "presented_hash");
     rc = sign_run(handler_site(request), &act, &signature, f);
-    return rc == ESIGN_OK ? handler_reply(reply, 200, signature, f) : rc;
+    if (rc != ESIGN_OK)
+        return rc;
+    bool wanted = strcmp(json_str(signature, "state"), "value-wanted") == 0;
+    return handler_reply(reply, wanted ? 202 : 200, signature, f);
 }
 
 /* A signer who declines proves all components, as for a signature. */
@@ -160,9 +164,14 @@ HANDLER(handle_ticket_cancel)
                                  handler_terminal(request),
                                  request->peer.uid,
                                  NULL};
-    enum esign_rc rc =
-        sign_ticket_end(handler_site(request), request->id, &end, request->deadline_at_ms, f);
+    const struct sign_answer answer = {
+        .ticket_id = request->id,
+        .place = {handler_application(request), handler_terminal(request), request->peer.uid}};
+    bool done = false;
+    enum esign_rc rc = sign_give_up(handler_site(request), &answer, end.reason, &done, f);
 
+    if (rc == ESIGN_OK && !done)
+        rc = sign_ticket_end(handler_site(request), request->id, &end, request->deadline_at_ms, f);
     return rc == ESIGN_OK ? handle_ticket_get(request, reply, f) : rc;
 }
 

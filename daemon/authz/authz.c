@@ -6,7 +6,7 @@
 static const struct authz_dual authz_duals[] = {
     {"signer.enroll", "regadmin", "secofficer"},  {"application.add", "regadmin", "secofficer"},
     {"terminal.add", "regadmin", "secofficer"},   {"credential.reset", "regadmin", "secofficer"},
-    {"restore.accept", "regadmin", "secofficer"},
+    {"restore.accept", "regadmin", "secofficer"}, {"card.register", "regadmin", "secofficer"},
 };
 
 bool authz_has_role(const json_t *signer, const char *role)

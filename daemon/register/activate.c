@@ -122,6 +122,12 @@ static enum esign_rc activate_check_wishes(struct activate_job *j, struct fault 
     return register_check_password(j->site, a->password, json_str(j->signer, "user_id"), f);
 }
 
+/* A signer with a card gets no key: two officers register the card's (card.c). */
+static bool activate_is_card(const struct activate_job *j)
+{
+    return strcmp(j->custody, "K3") == 0;
+}
+
 /* The algorithm: asked for or the token's, and in policy. */
 static enum esign_rc activate_algorithm(struct activate_job *j, struct fault *f)
 {
@@ -130,6 +136,10 @@ static enum esign_rc activate_algorithm(struct activate_job *j, struct fault *f)
                                        : token_algorithm_name(site_algorithm(j->site, SITE_SIGNER));
 
     j->custody = register_custody(j->policy, j->signer);
+    if (activate_is_card(j))
+        return j->a->algorithm ? fault_field(f, ESIGN_E_PROTO, "algorithm",
+                                             "a signer's card brings its own key")
+                               : ESIGN_OK;
     j->algorithm = token_algorithm_by_name(name);
     for (size_t i = 0; j->algorithm && i < json_array_size(allowed); i++)
         if (strcmp(json_string_value(json_array_get(allowed, i)), name) == 0)
@@ -232,10 +242,10 @@ static enum esign_rc activate_update_signer(struct activate_job *j, struct fault
     if (json_object_set_new(j->signer, "state", json_string("active")) ||
         json_object_set_new(j->signer, "activated", json_string(at)) ||
         json_object_set_new(j->signer, "statement", accepted) ||
-        json_object_set_new(j->signer, "key", json_string(j->key_hex)) ||
         json_object_set_new(j->signer, "custody", json_string(j->custody)) ||
-        json_object_set_new(j->keygen, "state", json_string("done")) ||
-        json_object_set_new(j->secret, "state", json_string("used")))
+        json_object_set_new(j->secret, "state", json_string("used")) ||
+        (j->keygen && (json_object_set_new(j->signer, "key", json_string(j->key_hex)) ||
+                       json_object_set_new(j->keygen, "state", json_string("done")))))
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a signer");
     return ESIGN_OK;
 }
@@ -262,17 +272,20 @@ static enum esign_rc activate_commit(struct activate_job *j, struct fault *f)
     CLEANUP(json_decref_p)
     json_t *attempt = json_pack("{s:s, s:i}", "signer_id", j->signer_id, "failures", 0);
     CLEANUP(json_decref_p)
-    json_t *new_value = json_pack("{s:s, s:s, s:O*}", "state", "active", "key", j->key_hex,
-                                  "statement", json_object_get(j->signer, "statement"));
+    json_t *new_value =
+        json_pack("{s:s, s:s*, s:O*}", "state", "active", "key", json_str(j->signer, "key"),
+                  "statement", json_object_get(j->signer, "statement"));
     site_put(&change, "signer", j->signer_id, j->signer);
     site_put(&change, "secret", j->signer_id, j->secret);
     site_put(&change, "credential", j->signer_id, credential);
-    site_put(&change, "key", j->key_hex, key);
     site_put(&change, "attempt", j->signer_id, attempt);
-    site_put(&change, "keygen", j->key_hex, j->keygen);
     site_guard(&change, "signer", j->signer_id, j->signer_seq);
-    site_guard(&change, "secret", j->signer_id, j->announced_seq);
-    site_guard(&change, "keygen", j->key_hex, j->announced_seq);
+    site_guard(&change, "secret", j->signer_id, j->keygen ? j->announced_seq : j->secret_seq);
+    if (j->keygen) {
+        site_put(&change, "key", j->key_hex, key);
+        site_put(&change, "keygen", j->key_hex, j->keygen);
+        site_guard(&change, "keygen", j->key_hex, j->announced_seq);
+    }
     (void)snprintf(object, sizeof(object), "signer/%s", j->signer_id);
     struct audit_act act = activate_act(j, "signer.activate", object);
     act.new_value = new_value;
@@ -292,7 +305,7 @@ static enum esign_rc activate_check(struct activate_job *j, struct fault *f)
         rc = activate_algorithm(j, f);
     if (rc == ESIGN_OK)
         rc = hash_make(site_hash(j->site), j->a->password, j->origin->deadline_at_ms, j->phc, f);
-    if (rc == ESIGN_OK)
+    if (rc == ESIGN_OK && !activate_is_card(j))
         rc = activate_announce(j, f);
     return rc;
 }
@@ -324,7 +337,10 @@ enum esign_rc register_activate(struct site *s, const struct register_origin *or
         return rc;
     if (activate_check(&j, f) != ESIGN_OK)
         return register_secret_refused(s, origin, "signer.activate", j.signer, j.proved, f);
-    if (activate_make(&j, f) != ESIGN_OK)
+    bool card = activate_is_card(&j);
+    if (card && activate_commit(&j, f) != ESIGN_OK)
+        return register_secret_refused(s, origin, "signer.activate", j.signer, j.proved, f);
+    if (!card && activate_make(&j, f) != ESIGN_OK)
         return activate_failed(&j, f);
     site_checkpoint_now(s);
     *ret = register_signer_view(s, j.signer);

@@ -9,7 +9,7 @@
 
 static const struct register_action *const approval_actions[] = {
     &register_enroll_action, &register_application_action, &register_terminal_action,
-    &register_reset_action,  &register_restore_action,
+    &register_reset_action,  &register_restore_action,     &register_card_action,
 };
 
 static const struct register_action *approval_action(const char *action)

@@ -9,7 +9,7 @@
 enum { CUSTODY_GROUPS_MAX = 64, CUSTODY_GROUP_LEN = 32 };
 
 /* What this version makes keys for. */
-static const char *const custody_words[] = {"K1"};
+static const char *const custody_words[] = {"K1", "K3"};
 
 static bool custody_known(const char *word)
 {
@@ -49,8 +49,9 @@ static enum esign_rc custody_check_groups(const json_t *policy, struct fault *f)
         if (json_check(row, "custody.groups", fields, 2, &member) != ESIGN_OK ||
             !text_is_id(json_str(row, "group"), CUSTODY_GROUP_LEN) ||
             !custody_known(json_str(row, "custody")))
-            return fault_field(f, ESIGN_E_POLICY, "custody.groups",
-                               "custody.groups.%zu must have an id as group and K1 as custody", i);
+            return fault_field(
+                f, ESIGN_E_POLICY, "custody.groups",
+                "custody.groups.%zu must have an id as group and K1 or K3 as custody", i);
         if (custody_of_group(policy, json_str(row, "group")) != row)
             return fault_field(f, ESIGN_E_POLICY, "custody.groups", "the group %s is named twice",
                                json_str(row, "group"));
@@ -66,7 +67,8 @@ enum esign_rc register_custody_check(const json_t *policy, struct fault *f)
     if (!custody)
         return ESIGN_OK;
     if (!custody_known(json_str(custody, "default")))
-        return fault_field(f, ESIGN_E_POLICY, "custody.default", "custody.default must be K1");
+        return fault_field(f, ESIGN_E_POLICY, "custody.default",
+                           "custody.default must be K1 or K3");
     if (!json_is_array(groups) || json_array_size(groups) > CUSTODY_GROUPS_MAX ||
         json_object_size(custody) != 2)
         return fault_field(f, ESIGN_E_POLICY, "custody.groups",

@@ -172,6 +172,9 @@ enum esign_rc register_used(enum esign_rc rc, struct fault *f)
     if (strncmp(f->field, "evidence/", 9) == 0)
         return fault_field(f, ESIGN_E_ID_USED, "evidence.number",
                            "another signer was enrolled with this evidence");
+    if (strncmp(f->field, "key/", 4) == 0)
+        return fault_field(f, ESIGN_E_ID_USED, "params.certificate",
+                           "this key is or was a signer's; a key is used once, by one person");
     if (strncmp(f->field, "application/", 12) == 0 || strncmp(f->field, "terminal/", 9) == 0)
         return fault_field(f, ESIGN_E_ID_USED, "id", "this id was used before");
     if (strncmp(f->field, "peer/", 5) == 0)

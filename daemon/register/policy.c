@@ -163,6 +163,8 @@ static enum esign_rc policy_check_numbers(const json_t *policy, struct fault *f)
     rc = authn_limits_check(policy, f);
     if (rc == ESIGN_OK)
         rc = register_custody_check(policy, f);
+    if (rc == ESIGN_OK)
+        rc = register_card_check_policy(policy, f);
     if (rc != ESIGN_OK)
         return rc;
     const json_t *allowed = json_object_get(policy, "signer_algorithms");

@@ -48,8 +48,9 @@ enum esign_rc register_init(struct site *s, const json_t *body,
 /* ---- actions of two persons (approval.c) */
 
 /* Ask for an action ("signer.enroll", "application.add", "terminal.add", "credential.reset",
- * "restore.accept").  ESIGN_E_STOPPED: the store was put back, only the last one is possible.
- * officer: has proved the components.  ret: {"approval", "state", "action", "object", "receipt"?}.
+ * "card.register", "restore.accept").  ESIGN_E_STOPPED: the store was put back, only the last one
+ * is possible. officer: has proved the components.  ret: {"approval", "state", "action", "object",
+ * "receipt"?}.
  */
 enum esign_rc register_request(struct site *s, const struct register_origin *origin,
                                const struct authn_person *officer, const char *action,
@@ -153,6 +154,28 @@ enum esign_rc register_set_password(struct site *s, const struct register_origin
 enum esign_rc register_backup(struct site *s, const struct register_origin *origin,
                               const struct authn_person *officer, const char *reason, json_t **ret,
                               struct fault *f) MUST_CHECK;
+
+/* ---- cards (card_test.c) */
+
+/* Begin a test of the signer's own card, by the signer, who has proved the components.  ret:
+ * {"state": "value-wanted", "challenge", "digest", "algorithm", "spki", "certificate",
+ * "expires_at"}.
+ * ESIGN_E_CRED_STATE "no_card".  Source: 21 CFR 11.300(e). */
+enum esign_rc register_card_challenge(struct site *s, const struct register_origin *origin,
+                                      const struct authn_person *person, json_t **ret,
+                                      struct fault *f) MUST_CHECK;
+/* The card's answer, a signature of the digest: the card is tested, and may sign.  ret: {"state":
+ * "tested", "key", "tested"}.  ESIGN_E_REPLAY: not the open challenge; ESIGN_E_DEADLINE;
+ * ESIGN_E_HSM "value": not by the card that is registered. */
+enum esign_rc register_card_tested(struct site *s, const struct register_origin *origin,
+                                   const struct authn_person *person, const char *challenge,
+                                   struct bytes value, json_t **ret, struct fault *f) MUST_CHECK;
+
+/* End the signer's card at once, by one officer: it is lost, or may have been used by others.  The
+ * key is never registered again.  ESIGN_E_CONFLICT "no_card".  Source: 21 CFR 11.300(c). */
+enum esign_rc register_revoke_card(struct site *s, const struct register_origin *origin,
+                                   const struct authn_person *officer, const char *user_id,
+                                   const char *reason, struct fault *f) MUST_CHECK;
 
 /* ---- after a crash (recover.c) */
 

@@ -25,6 +25,7 @@ extern const struct register_action register_enroll_action;
 extern const struct register_action register_application_action;
 extern const struct register_action register_terminal_action;
 extern const struct register_action register_reset_action;
+extern const struct register_action register_card_action;
 extern const struct register_action register_restore_action;
 
 /* Whether an action accepts a store that was put back; it is entered as "restore.accepted". */
@@ -132,6 +133,9 @@ enum esign_rc register_custody_check_group(const json_t *policy, const char *gro
                                            struct fault *f) MUST_CHECK;
 /* The word for a signer's row; borrowed from the policy or static. */
 const char *register_custody(const json_t *policy, const json_t *signer);
+
+/* The policy's member "card".  ESIGN_E_POLICY with the member at fault. */
+enum esign_rc register_card_check_policy(const json_t *policy, struct fault *f) MUST_CHECK;
 
 /* ---- one-time secrets (secret.c).  Row "secret", id of the signer: state ("issued", "using" while
  * a key is made, "used"), receipt_hash and half_hash, expires_ms. */

@@ -4,7 +4,7 @@
 
 #include "authz/authz.h"
 #include "base/cleanup.h"
-#include "sign/job.h"
+#include "sign/card.h"
 
 static enum esign_rc authorise_ticket(struct sign_job *j, struct fault *f)
 {
@@ -30,6 +30,16 @@ static enum esign_rc authorise_presented(const struct sign_job *j, struct fault 
     return ESIGN_OK;
 }
 
+static enum esign_rc authorise_no_key(const struct sign_job *j, struct fault *f)
+{
+    const char *custody = json_str(j->person.signer, "custody");
+
+    return custody && strcmp(custody, "K3") == 0
+               ? fault_reason(f, ESIGN_E_CRED_STATE, "no_card",
+                              "no card is registered for this signer")
+               : fault_reason(f, ESIGN_E_AUTHZ, "signer", "this person has no signing key");
+}
+
 static enum esign_rc authorise_read(struct sign_job *j, struct fault *f)
 {
     struct store *store = site_store(j->site);
@@ -43,7 +53,7 @@ static enum esign_rc authorise_read(struct sign_job *j, struct fault *f)
     if (rc == ESIGN_OK)
         rc = store_get(store, "site", "site", &j->site_row.body, &j->site_row.seq, f);
     if (rc == ESIGN_OK && !key)
-        rc = fault_reason(f, ESIGN_E_AUTHZ, "signer", "this person has no signing key");
+        rc = authorise_no_key(j, f);
     if (rc == ESIGN_OK)
         rc = store_get(store, "key", key, &j->key.body, &j->key.seq, f);
     return rc;
@@ -61,6 +71,36 @@ static enum esign_rc authorise_statement(const struct sign_job *j, struct fault 
     if (json_int(statement, "version", 0) != json_int(j->person.signer, "statement.version", -1))
         return fault_reason(f, ESIGN_E_SIGNER_STATE, "statement_pending",
                             "the signer must accept the statement in force first");
+    return ESIGN_OK;
+}
+
+/* An own card must be in use, have been tested, and the caller must be able to ask it.
+ * Source: 21 CFR 11.300(e). */
+static enum esign_rc authorise_card(const struct sign_job *j, struct fault *f)
+{
+    const char *state = json_str(j->key.body, "state");
+    int64_t tested_ms = json_int(j->key.body, "tested_ms", -1);
+    int64_t days = json_int(j->policy.body, "card.test_days", 0);
+
+    if (!sign_is_card(j))
+        return j->act->card ? fault_field(f, ESIGN_E_PROTO, "card",
+                                          "this signer has no card: sign without it")
+                            : ESIGN_OK;
+    if (j->act->new_ticket)
+        return fault_reason(f, ESIGN_E_UNSUPPORTED, "card",
+                            "this signer signs with a card: make a ticket and authorise it");
+    if (!j->act->card)
+        return fault_reason(f, ESIGN_E_COMPONENTS_REQUIRED, "card",
+                            "this signer signs with a card: sign with --card");
+    if (state)
+        return fault_reason(f, ESIGN_E_CRED_STATE, state, "the card is %s", state);
+    if (tested_ms < 0)
+        return fault_reason(f, ESIGN_E_CRED_STATE, "untested",
+                            "the card must be tested before its first use");
+    if (days > 0 && clock_now_ms(site_clock(j->site)) - tested_ms > days * 24 * 3600 * 1000)
+        return fault_reason(f, ESIGN_E_CRED_STATE, "test_due",
+                            "the card must be tested again, which is due every %lld days",
+                            (long long)days);
     return ESIGN_OK;
 }
 
@@ -83,5 +123,7 @@ enum esign_rc sign_step_authorise(struct sign_job *j, struct fault *f)
         rc = authorise_presented(j, f);
     if (rc == ESIGN_OK)
         rc = authorise_statement(j, f);
+    if (rc == ESIGN_OK)
+        rc = authorise_card(j, f);
     return rc;
 }

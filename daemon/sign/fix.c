@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "cms/certificate.h"
-#include "sign/job.h"
+#include "sign/card.h"
 
 /* What the clock says at this moment, in words of the envelope. */
 struct fix_time {
@@ -96,7 +96,13 @@ static const char *const fix_modes[] = {[SIGN_ONE_SHOT] = "one-shot",
 /* The components that the signer gave for this signing. */
 static json_t *fix_components(const struct sign_job *j)
 {
-    return j->act->user_id ? json_pack("[s,s]", "id", "password") : json_pack("[s]", "password");
+    json_t *given = json_pack("[s*, s]", j->act->user_id ? "id" : NULL, "password");
+
+    if (given && sign_is_card(j) && json_array_append_new(given, json_string("card")) != 0) {
+        json_decref(given);
+        return NULL;
+    }
+    return given;
 }
 
 /* Who, where and how: members of the ceremony. */

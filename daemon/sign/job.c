@@ -1,6 +1,7 @@
 #include "sign/job.h"
 
 #include "base/cleanup.h"
+#include "site/waiting.h"
 
 struct sign_job sign_job_new(struct site *s, const struct sign_act *act)
 {
@@ -24,6 +25,8 @@ void sign_job_done(struct sign_job *j)
     /* whoever proved a component was active; only a recorded signature used the ordinal */
     authn_session_give(site_sessions(j->site), &j->lease, j->person.signer != NULL,
                        j->signature && !j->intended);
+    if (j->roomed)
+        waiting_release(site_waiting(j->site), sign_job_ticket_id(j));
     authn_person_done(&j->person);
     json_decref(j->envelope);
     json_decref(j->intent);

@@ -39,6 +39,10 @@ struct sign_job {
     int64_t intent_seq;
     bool intended; /* it is on disk: it must be ended, whatever happens */
     bool settled;  /* the try's slot was freed with it */
+    /* K3: between intent and value */
+    bool roomed, rests;
+    size_t next;            /* the step after the rest */
+    const char *end_reason; /* why it was given up, as the terminal said; borrowed */
     /* token, assemble */
     struct buf value, cms;
     /* record the outcome */
@@ -54,6 +58,9 @@ enum esign_rc sign_step_authenticate(struct sign_job *j, struct fault *f) MUST_C
 enum esign_rc sign_step_authorise(struct sign_job *j, struct fault *f) MUST_CHECK;
 enum esign_rc sign_step_fix(struct sign_job *j, struct fault *f) MUST_CHECK;
 enum esign_rc sign_step_intent(struct sign_job *j, struct fault *f) MUST_CHECK;
+enum esign_rc sign_step_room(struct sign_job *j, struct fault *f) MUST_CHECK;
+enum esign_rc sign_step_rest(struct sign_job *j, struct fault *f) MUST_CHECK;
+enum esign_rc sign_step_value(struct sign_job *j, struct fault *f) MUST_CHECK;
 enum esign_rc sign_step_token(struct sign_job *j, struct fault *f) MUST_CHECK;
 enum esign_rc sign_step_assemble(struct sign_job *j, struct fault *f) MUST_CHECK;
 enum esign_rc sign_step_outcome(struct sign_job *j, struct fault *f) MUST_CHECK;

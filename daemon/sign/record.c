@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "base/log.h"
-#include "sign/job.h"
+#include "sign/card.h"
 
 static json_t *record_ticket(const struct sign_job *j, const char *state)
 {
@@ -173,11 +173,13 @@ static void record_abort(const struct sign_job *j, struct store_change *change, 
 }
 
 /* What of a refusal is an attempt at unauthorised use.  Source: requirements 1.7. */
-static enum audit_alert record_alert(enum esign_rc rc)
+static enum audit_alert record_alert(const struct sign_job *j, const struct fault *f)
 {
-    return rc == ESIGN_E_REPLAY            ? AUDIT_ALERT_REPLAY
-           : rc == ESIGN_E_RECORD_MISMATCH ? AUDIT_ALERT_RECORD_SWAP
-                                           : AUDIT_ALERT_NONE;
+    bool other_value = sign_is_card(j) && f->rc == ESIGN_E_HSM && strcmp(f->reason, "value") == 0;
+
+    return f->rc == ESIGN_E_REPLAY                           ? AUDIT_ALERT_REPLAY
+           : f->rc == ESIGN_E_RECORD_MISMATCH || other_value ? AUDIT_ALERT_RECORD_SWAP
+                                                             : AUDIT_ALERT_NONE;
 }
 
 enum esign_rc sign_enter_failure(struct sign_job *j, struct fault *f)
@@ -194,8 +196,9 @@ enum esign_rc sign_enter_failure(struct sign_job *j, struct fault *f)
     struct audit_act act =
         sign_job_act(j, j->intended ? "signature.aborted" : "signature.refused", object);
     act.result = failed.rc;
-    act.alert = record_alert(failed.rc);
+    act.alert = record_alert(j, &failed);
     act.result_reason = failed.reason;
+    act.reason = j->end_reason;
     if (j->intended)
         record_abort(j, &change, intent, ticket);
     if (!j->settled)

@@ -62,14 +62,45 @@ struct sign_act {
     const struct secret *password;
     const char *nonce, *presented_hash; /* as shown to the signer; NULL in a one-call signing */
     struct session_place place;         /* where the components were entered */
+    bool card;                          /* the caller can have the signer's own card answer */
     struct sign_key *key;               /* held; stands for the signature from the intent on */
     int64_t deadline_at_ms;
 };
 
 /* Go through the steps.  ret: what sign_signature_view() gives.  Every refusal after the components
- * were right is in the trail; errors of all steps. */
+ * were right is in the trail; errors of all steps.
+ * For a signer with an own card (K3) they rest once the intent is on disk; ret: {"state":
+ * "value-wanted", "signature_id", "ticket", "digest", "algorithm", "spki", "certificate",
+ * "expires_at"}. */
 enum esign_rc sign_run(struct site *s, const struct sign_act *act, json_t **ret,
                        struct fault *f) MUST_CHECK;
+
+/* The card's answer: go on with the steps.  Once: a wrong value ends the signing as a refusal does.
+ * It must come from the place, and with the session, of the authorisation, in time.
+ * ret: what sign_signature_view() gives.  ESIGN_E_SESSION "peer", ESIGN_E_REPLAY,
+ * ESIGN_E_CONFLICT: nothing waits for it; ESIGN_E_HSM "value": it is not the signature of this
+ * digest by this signer's card; errors of the steps.  All are entered.
+ * Source: requirements 1.6 (sole control), A7, A8. */
+struct sign_answer {
+    const char *ticket_id, *signature_id;
+    const char *session; /* handle; NULL: one-shot */
+    struct session_place place;
+    struct bytes value;
+    int64_t deadline_at_ms;
+};
+enum esign_rc sign_answer(struct site *s, const struct sign_answer *a, json_t **ret,
+                          struct fault *f) MUST_CHECK;
+
+/* The terminal gives a signing up that waits for its card: the intent is ended, with the reason.
+ * *ret_done: it waited, from that place (a's ticket_id and place are read).
+ * ESIGN_E_REASON_REQUIRED; errors of the store. */
+enum esign_rc sign_give_up(struct site *s, const struct sign_answer *a, const char *reason,
+                           bool *ret_done, struct fault *f) MUST_CHECK;
+
+/* End the signings whose card did not answer in time; to be called about once a second. */
+void sign_card_tick(struct site *s);
+/* End all that wait: the service stops. */
+void sign_card_stop(struct site *s);
 
 /* What callers see of a signature's row.  NULL: no memory. */
 json_t *sign_signature_view(const json_t *signature);

@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "cms/keys.h"
+#include "site/waiting.h"
 
 static const char *const site_role_options[] = {"roles.signer", "roles.ca", "roles.log",
                                                 "roles.kek"};
@@ -88,7 +89,9 @@ enum esign_rc site_open(const struct config *config, const struct clock *clock, 
     (void)pthread_mutex_init(&s->expiry.mutex, NULL); /* only fills in a structure */
     (void)pthread_mutex_init(&s->loaded.mutex, NULL); /* as above */
     turns_init(&s->turns);
-    enum esign_rc rc = site_open_parts(s, f);
+    s->waiting = waiting_new();
+    enum esign_rc rc = s->waiting ? site_open_parts(s, f)
+                                  : fault_set(f, ESIGN_E_INTERNAL, "no memory for the service");
     if (rc != ESIGN_OK) {
         site_close(s);
         return rc;
@@ -112,6 +115,7 @@ void site_close(struct site *s)
     (void)pthread_mutex_destroy(&s->expiry.mutex); /* nobody holds it */
     (void)pthread_mutex_destroy(&s->loaded.mutex); /* as above */
     turns_done(&s->turns);
+    waiting_free(s->waiting);
     free(s);
 }
 
@@ -224,6 +228,11 @@ void site_set_start(struct site *s, const struct site_start *start)
 const struct site_start *site_start(const struct site *s)
 {
     return &s->start;
+}
+
+struct waiting *site_waiting(const struct site *s)
+{
+    return s->waiting;
 }
 
 struct loaded_slot *site_loaded(struct site *s)

@@ -75,11 +75,13 @@ struct counters;
 struct expiry;
 struct loaded_slot;
 struct turns;
+struct waiting;
 struct turns *
 site_turns(struct site *s); /* of requests that may be repeated, and of signers in sessions */
 const struct counters *site_counters(const struct site *s); /* what the trail was told */
 struct expiry *site_expiry(struct site *s);                 /* for expiry.c */
 struct loaded_slot *site_loaded(struct site *s);            /* for loaded.c */
+struct waiting *site_waiting(const struct site *s);         /* signings, for their cards */
 
 /* The sessions of signers; their ends are entered in the trail. */
 struct authn_sessions *site_sessions(const struct site *s);

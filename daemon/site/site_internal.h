@@ -30,6 +30,7 @@ struct site {
     struct loaded_slot loaded;
     struct site_start start;
     struct turns turns;
+    struct waiting *waiting;
     void *count_ctx;
     _Atomic(site_count) count; /* set after count_ctx */
     void *present_ctx;

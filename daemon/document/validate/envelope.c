@@ -158,13 +158,17 @@ static bool ceremony_is_whole(const json_t *envelope)
         {"subsequent", {"id", "password"}, 2, INT64_MAX, true},
     };
     const json_t *components = json_object_get(envelope, "components");
+    size_t given = json_array_size(components);
+    const char *last = given ? json_string_value(json_array_get(components, given - 1)) : "";
+    bool card = strcmp(json_str(envelope, "custody"), "K3") == 0;
     int64_t ordinal = json_int(envelope, "ordinal", 0);
     size_t digits = strlen(json_str(envelope, "session"));
 
+    if (card != (strcmp(last, "card") == 0)) /* with an own card it is the last component */
+        return false;
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         size_t count = modes[i].components[1] ? 2 : 1;
-        bool same = strcmp(modes[i].mode, json_str(envelope, "mode")) == 0 &&
-                    json_array_size(components) == count;
+        bool same = strcmp(modes[i].mode, json_str(envelope, "mode")) == 0 && given == count + card;
         for (size_t k = 0; same && k < count; k++)
             same = strcmp(modes[i].components[k],
                           json_string_value(json_array_get(components, k))) == 0;
