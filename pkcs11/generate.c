@@ -8,6 +8,8 @@
 static const CK_BBOOL generate_yes = CK_TRUE, generate_no = CK_FALSE;
 static const uint8_t generate_exponent[] = {1, 0, 1};
 
+enum { GENERATE_SHARED_COUNT = 2 }; /* uses of the public key that some tokens take for others */
+
 static CK_ATTRIBUTE generate_attribute(CK_ATTRIBUTE_TYPE type, const void *value, size_t len)
 {
     return (CK_ATTRIBUTE){type, (void *)(uintptr_t)value, len}; /* read only, by the interface */
@@ -18,6 +20,12 @@ static CK_ATTRIBUTE generate_flag(CK_ATTRIBUTE_TYPE type, bool on)
     return generate_attribute(type, on ? &generate_yes : &generate_no, sizeof(CK_BBOOL));
 }
 
+/* Whether a key of the token signs by decrypting, and must be allowed to. */
+static bool generate_decrypts(const struct pkcs11_session *s, const struct pkcs11_mechanism *m)
+{
+    return pkcs11_module_quirk(s->module)->shares_usage && !m->ec_group;
+}
+
 /* wrapped: a pair of this session, whose private half can leave the token wrapped. */
 static CK_RV generate_call(const struct pkcs11_session *s, const struct pkcs11_key_order *order,
                            bool wrapped, struct pkcs11_pair *ret)
@@ -25,10 +33,10 @@ static CK_RV generate_call(const struct pkcs11_session *s, const struct pkcs11_k
     const struct pkcs11_mechanism *m = order->mechanism;
     CK_MECHANISM mechanism = {m->generate, NULL, 0};
     CK_ATTRIBUTE public_key[] = {
+        generate_flag(CKA_VERIFY, true), /* these two first: GENERATE_SHARED_COUNT */
+        generate_flag(CKA_ENCRYPT, false),
         generate_flag(CKA_TOKEN, !wrapped),
         generate_flag(CKA_PRIVATE, false),
-        generate_flag(CKA_VERIFY, true),
-        generate_flag(CKA_ENCRYPT, false),
         generate_flag(CKA_WRAP, false),
         generate_attribute(CKA_ID, order->id, TOKEN_KEY_ID_LEN),
         generate_attribute(CKA_LABEL, order->label, strlen(order->label)),
@@ -43,15 +51,16 @@ static CK_RV generate_call(const struct pkcs11_session *s, const struct pkcs11_k
         generate_flag(CKA_SENSITIVE, true),
         generate_flag(CKA_EXTRACTABLE, wrapped),
         generate_flag(CKA_SIGN, true),
-        generate_flag(CKA_DECRYPT, false),
+        generate_flag(CKA_DECRYPT, generate_decrypts(s, m)),
         generate_flag(CKA_UNWRAP, false),
         generate_flag(CKA_DERIVE, false),
         generate_attribute(CKA_ID, order->id, TOKEN_KEY_ID_LEN),
         generate_attribute(CKA_LABEL, order->label, strlen(order->label)),
     };
-    size_t public_count = sizeof(public_key) / sizeof(public_key[0]);
+    size_t left_out = pkcs11_module_quirk(s->module)->shares_usage ? GENERATE_SHARED_COUNT : 0;
+    size_t public_count = sizeof(public_key) / sizeof(public_key[0]) - left_out;
 
-    return s->calls->C_GenerateKeyPair(s->handle, &mechanism, public_key,
+    return s->calls->C_GenerateKeyPair(s->handle, &mechanism, public_key + left_out,
                                        m->ec_group ? public_count - 1 : public_count, private_key,
                                        sizeof(private_key) / sizeof(private_key[0]),
                                        &ret->public_key, &ret->private_key);
@@ -79,14 +88,22 @@ static const struct {
     {CKA_NEVER_EXTRACTABLE, CK_TRUE, true, "CKA_NEVER_EXTRACTABLE", true},
 };
 
-static enum esign_rc generate_check(const struct pkcs11_session *s, CK_OBJECT_HANDLE object,
+/* Whether an attribute of a new key may be anything. */
+static bool generate_is_free(const struct pkcs11_session *s, const struct pkcs11_mechanism *m,
+                             CK_ATTRIBUTE_TYPE type)
+{
+    return (type == CKA_LOCAL && pkcs11_module_quirk(s->module)->denies_local) ||
+           (type == CKA_DECRYPT && generate_decrypts(s, m));
+}
+
+static enum esign_rc generate_check(const struct pkcs11_session *s,
+                                    const struct pkcs11_mechanism *m, CK_OBJECT_HANDLE object,
                                     bool wrapped, struct fault *f)
 {
     for (size_t i = 0; i < sizeof(generate_demands) / sizeof(generate_demands[0]); i++) {
         CK_BBOOL value = 0xff;
         CK_ATTRIBUTE asked = {generate_demands[i].type, &value, sizeof(value)};
-        if ((wrapped && generate_demands[i].stays) ||
-            (asked.type == CKA_LOCAL && pkcs11_module_quirk(s->module)->denies_local))
+        if ((wrapped && generate_demands[i].stays) || generate_is_free(s, m, asked.type))
             continue;
         CK_RV rv = s->calls->C_GetAttributeValue(s->handle, object, &asked, 1);
         if (rv == CKR_ATTRIBUTE_TYPE_INVALID && generate_demands[i].optional)
@@ -136,7 +153,7 @@ static enum esign_rc generate_pair(const struct pkcs11_session *session,
                          token_algorithm_name(order->mechanism->algorithm), pkcs11_ckr_name(rv));
     if (rv != CKR_OK)
         return pkcs11_fail(f, rv, "C_GenerateKeyPair");
-    enum esign_rc rc = generate_check(session, ret->private_key, wrapped, f);
+    enum esign_rc rc = generate_check(session, order->mechanism, ret->private_key, wrapped, f);
     if (rc == ESIGN_OK)
         rc = pkcs11_public_read(session, ret->public_key, order->mechanism, ret_spki, f);
     if (rc != ESIGN_OK)

@@ -4,12 +4,13 @@
 
 #include <string.h>
 
-static const struct pkcs11_quirk quirk_none = {"unknown", "", false, false};
+static const struct pkcs11_quirk quirk_none = {"unknown", "", false, false, false};
 
 /* p11-kit's client is in no row: what is behind it has its files elsewhere. */
 static const struct pkcs11_quirk quirk_rows[] = {
-    {"SoftHSM2", "SoftHSM", true, false},
-    {"NSS", "Mozilla Foundation", false, true},
+    {"SoftHSM2", "SoftHSM", true, false, false},
+    {"NSS", "Mozilla Foundation", false, true, false},
+    {"tpm2-pkcs11", "tpm2-software.github.io", false, false, true},
 };
 
 const struct pkcs11_quirk *pkcs11_quirk_find(const CK_INFO *info)

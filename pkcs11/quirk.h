@@ -9,6 +9,9 @@ struct pkcs11_quirk {
     const char *manufacturer; /* CK_INFO.manufacturerID without its padding */
     bool rewrites_token;      /* a login rewrites token.object unless it can't be written */
     bool denies_local;        /* CKA_LOCAL is false of keys that the token itself has made */
+    bool shares_usage; /* one bit for CKA_VERIFY and CKA_DECRYPT, one for CKA_ENCRYPT and CKA_SIGN:
+                          what the private half may do is said, of the public half nothing, and
+                          an RSA key may decrypt, which is how it signs */
 };
 
 /* The row of a module by what it says of itself; one without any quirk where it is in no other.

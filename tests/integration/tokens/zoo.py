@@ -28,6 +28,8 @@ MODULES = {
     "opencryptoki": ("opencryptoki", "Opencryptoki"),
     "nss": ("nss", "Nss"),
     "p11-kit": ("p11kit", "P11Kit"),
+    "tpm2": ("tpm", "Tpm"),
+    "opensc": ("opensc", "OpenSc"),
 }
 # role -> the token of packaging/trial-site that has it
 TOKENS = {"signer": "signers", "ca": "ca", "log": "log"}
