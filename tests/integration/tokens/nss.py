@@ -8,6 +8,7 @@ from tokens import zoo
 class Nss(zoo.Module):
     name = "nss"
     module = "/usr/lib/x86_64-linux-gnu/libsoftokn3.so"
+    has_backend = False
     label = "NSS Certificate DB"
 
     @property

@@ -35,6 +35,7 @@ class Opencryptoki(zoo.Module):
     name = "opencryptoki"
     module = LIBRARY + "/pkcs11/libopencryptoki.so"
     keeper = daemon = None
+    calls_backend = False  # it is asked by C_Initialize alone
 
     @property
     def enter(self):
@@ -80,6 +81,13 @@ class Opencryptoki(zoo.Module):
     def kill_backend(self):
         zoo.end_process(self.daemon, signal.SIGKILL)
         self.run("rm", "-f", "/run/pkcsslotd.socket")
+
+    def remove(self):
+        """Without the daemon no process can begin to use the token."""
+        self.kill_backend()
+
+    def put_back(self):
+        self.restart_backend()
 
     def restart_backend(self):
         self.daemon = self.spawn("pkcsslotd", "-f", ready=self.listens)

@@ -33,6 +33,13 @@ class P11Kit(zoo.Module):
     def end(self):
         self.behind.stop()
 
+    def hang_backend(self):
+        """The server and the process that it has for each connection."""
+        os.killpg(self.backend, signal.SIGSTOP)
+
+    def release_backend(self):
+        os.killpg(self.backend, signal.SIGCONT)
+
     def listens(self):
         return os.path.exists(self.socket) and stat.S_ISSOCK(os.stat(self.socket).st_mode)
 
@@ -50,7 +57,7 @@ class P11Kit(zoo.Module):
         self.backend = self.server.pid
 
     def remove(self):
-        self.behind.remove()
+        self.kill_backend()
 
     def put_back(self):
-        self.behind.put_back()
+        self.restart_backend()

@@ -8,6 +8,7 @@ from tokens import zoo
 class SoftHsm2(zoo.Module):
     name = "softhsm2"
     module = "/usr/lib/softhsm/libsofthsm2.so"
+    has_backend = False
 
     @property
     def environment(self):

@@ -36,10 +36,15 @@ TOKENS = {"signer": "signers", "ca": "ca", "log": "log"}
 BOUND_S = 30
 
 
+def kind(name):
+    """The class of a module."""
+    file, symbol = MODULES[name]
+    return getattr(importlib.import_module("tokens." + file), symbol)
+
+
 def make(name):
     """A module by its name; nothing runs yet."""
-    file, kind = MODULES[name]
-    return getattr(importlib.import_module("tokens." + file), kind)()
+    return kind(name)()
 
 
 class Failure(AssertionError):
@@ -55,7 +60,9 @@ class Module:
     pin = "1234567"  # eight characters are the most that all take
     so_pin = "76543210"
     init_args = ""  # the token's option of this name
-    backend = None  # what kill_backend ends: a process, or None where all is in the worker
+    has_backend = True  # whether a process stands behind the module
+    backend = None  # its id
+    calls_backend = True  # whether a signature needs it
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="esign-zoo-")
@@ -120,7 +127,7 @@ class Module:
     # faults: a module that has no process of its own is taken away and given back by its files
 
     def hang_backend(self):
-        """Stop the process behind the module; release_backend() lets it go on."""
+        """Stop the process behind the module until release_backend()."""
         os.kill(self.backend, signal.SIGSTOP)
 
     def release_backend(self):
