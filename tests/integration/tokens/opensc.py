@@ -9,6 +9,7 @@ class OpenSc(zoo.Module):
     module = card.MODULE
     label = "Card key 9a"  # OpenSC takes the name from the certificate
     pin = card.Card.pin
+    makes_keys = calls_backend = False
 
     def __init__(self):
         super().__init__()

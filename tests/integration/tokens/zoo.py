@@ -62,7 +62,8 @@ class Module:
     init_args = ""  # the token's option of this name
     has_backend = True  # whether a process stands behind the module
     backend = None  # its id
-    calls_backend = True  # whether a signature needs it
+    calls_backend = True  # whether a worker that stands needs it
+    makes_keys = True  # whether a site can be made with its token
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="esign-zoo-")
