@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/secret.h"
 #include "pkcs11/ckr.h"
+#include "pkcs11/known.h"
 #include "pkcs11/login.h"
 #include "pkcs11/module.h"
 #include "pkcs11/softhsm.h"
@@ -75,6 +76,10 @@ static enum esign_rc init_finish(const struct pkcs11_module *module, const struc
         return rc;
     pkcs11_unpad(info.label, sizeof(info.label), ret->label);
     pkcs11_unpad(info.serialNumber, sizeof(info.serialNumber), ret->serial);
+    pkcs11_known_forget_pins(); /* of another token, or of one that is no more */
+    rc = pkcs11_known_set_serial(ret->serial, f);
+    if (rc != ESIGN_OK)
+        return rc;
     ret->read_only = pkcs11_module_quirk(module)->rewrites_token;
     return ret->read_only ? softhsm_protect_token(ret->serial, f) : ESIGN_OK;
 }

@@ -1,7 +1,10 @@
 #include "pkcs11/login.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "pkcs11/ckr.h"
+#include "pkcs11/known.h"
+#include "pkcs11/uri.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -53,20 +56,51 @@ static bool login_was_counted(CK_RV rv)
            pkcs11_ckr_class(rv) != PKCS11_CKR_GONE;
 }
 
-enum esign_rc pkcs11_login_send(CK_FUNCTION_LIST *calls, CK_SESSION_HANDLE session,
-                                CK_USER_TYPE user, const struct secret *pin, bool *ret_refused,
-                                struct fault *f)
+/* What the token says, after a refusal, of the tries that are left. */
+static const char *login_tries_left(const struct pkcs11_login *login)
+{
+    CK_TOKEN_INFO info;
+
+    if (login->calls->C_GetTokenInfo(login->slot, &info) != CKR_OK)
+        return "";
+    if ((info.flags & CKF_USER_PIN_LOCKED) != 0)
+        return "; the PIN is locked now";
+    if ((info.flags & CKF_USER_PIN_FINAL_TRY) != 0)
+        return "; one try is left";
+    if ((info.flags & CKF_USER_PIN_COUNT_LOW) != 0)
+        return "; the token counts wrong tries";
+    return "";
+}
+
+/* A PIN was refused: no process may send it again. */
+static void login_remember(const struct pkcs11_login *login, struct bytes pin)
+{
+    char serial[sizeof(login->info->serialNumber) + 1];
+    struct fault f = {0};
+
+    pkcs11_unpad(login->info->serialNumber, sizeof(login->info->serialNumber), serial);
+    if (pkcs11_known_refuse_pin(serial, pin, &f) != ESIGN_OK)
+        log_error("a refused PIN is only remembered until the service ends: %s", f.detail);
+}
+
+enum esign_rc pkcs11_login_send(const struct pkcs11_login *login, CK_USER_TYPE user,
+                                const struct secret *pin, bool *ret_refused, struct fault *f)
 {
     struct bytes bytes = secret_bytes(pin); /* only read by C_Login, whose interface has no const */
 
     *ret_refused = false;
-    CK_RV rv = calls->C_Login(session, user, (CK_UTF8CHAR *)(uintptr_t)bytes.data, bytes.len);
+    CK_RV rv = login->calls->C_Login(login->session, user, (CK_UTF8CHAR *)(uintptr_t)bytes.data,
+                                     bytes.len);
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN ||
         (rv == CKR_USER_TYPE_INVALID && user == CKU_CONTEXT_SPECIFIC))
         return ESIGN_OK;
     *ret_refused = login_was_counted(rv);
-    return fault_reason(f, ESIGN_E_HSM, *ret_refused ? "pin" : "unavailable", "C_Login: %s (0x%lx)",
-                        pkcs11_ckr_name(rv), rv);
+    if (!*ret_refused)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable", "C_Login: %s (0x%lx)",
+                            pkcs11_ckr_name(rv), rv);
+    login_remember(login, bytes);
+    return fault_reason(f, ESIGN_E_HSM, "pin", "C_Login: %s (0x%lx)%s", pkcs11_ckr_name(rv), rv,
+                        login_tries_left(login));
 }
 
 enum esign_rc pkcs11_login_pin(const struct config *config, size_t index, struct secret **ret,
@@ -80,17 +114,30 @@ enum esign_rc pkcs11_login_pin(const struct config *config, size_t index, struct
     return fault_reason(f, ESIGN_E_HSM, "pin", "%.180s", why.detail);
 }
 
-enum esign_rc pkcs11_login(CK_FUNCTION_LIST *calls, CK_SESSION_HANDLE session, CK_FLAGS flags,
-                           const struct config *config, size_t index, bool *ret_refused,
-                           struct fault *f)
+enum esign_rc pkcs11_login_user(const struct pkcs11_login *login, const struct config *config,
+                                size_t index, bool *ret_refused, struct fault *f)
 {
     CLEANUP(secret_free_p) struct secret *pin = NULL;
+    char serial[sizeof(login->info->serialNumber) + 1];
 
     *ret_refused = false;
-    if ((flags & CKF_LOGIN_REQUIRED) == 0)
+    if ((login->info->flags & CKF_LOGIN_REQUIRED) == 0)
         return ESIGN_OK;
-    enum esign_rc rc = pkcs11_login_allowed(flags, f);
+    enum esign_rc rc = pkcs11_login_allowed(login->info->flags, f);
     if (rc == ESIGN_OK)
         rc = pkcs11_login_pin(config, index, &pin, f);
-    return rc == ESIGN_OK ? pkcs11_login_send(calls, session, CKU_USER, pin, ret_refused, f) : rc;
+    if (rc != ESIGN_OK)
+        return rc;
+    pkcs11_unpad(login->info->serialNumber, sizeof(login->info->serialNumber), serial);
+    rc = pkcs11_known_check_pin(serial, secret_bytes(pin), f);
+    if (rc != ESIGN_OK)
+        return rc;
+    if ((login->info->flags & CKF_USER_PIN_COUNT_LOW) != 0)
+        log_warn("the token says that a wrong PIN was entered since the last right one");
+    rc = pkcs11_login_send(login, CKU_USER, pin, ret_refused, f);
+    if (rc == ESIGN_OK)
+        pkcs11_known_forget_pins();
+    if (*ret_refused) /* does the next process know? */
+        *ret_refused = pkcs11_known_check_pin(serial, secret_bytes(pin), NULL) == ESIGN_OK;
+    return rc;
 }

@@ -17,13 +17,23 @@ enum esign_rc pkcs11_login_credential(const char *name, const char *fallback_pat
  * to be entered on the token itself. */
 enum esign_rc pkcs11_login_allowed(CK_FLAGS flags, struct fault *f) MUST_CHECK;
 
+/* A session that wants to log in. */
+struct pkcs11_login {
+    CK_FUNCTION_LIST *calls;
+    CK_SESSION_HANDLE session;
+    CK_SLOT_ID slot;
+    const CK_TOKEN_INFO *info; /* read before the login */
+};
+
 /* Send a PIN.  user: CKU_USER, or CKU_CONTEXT_SPECIFIC for the operation that has begun, if its key
  * wants the PIN each time.  A module that doesn't know the latter is taken to want none.
- * ESIGN_E_HSM reason "pin": refused; reason "unavailable": token or session lost.
- * *ret_refused: it may have been counted as wrong, so it must not be sent again.
+ * ESIGN_E_HSM reason "pin": refused, with what the token tells of tries left; reason "unavailable":
+ * token or session lost.
+ * *ret_refused: it may have been counted as wrong, so it must not be sent again; later processes
+ * know where that can be kept (pkcs11/known.h).
  * Source: PKCS #11 v2.40 base, section 5.6 (C_Login). */
-enum esign_rc pkcs11_login_send(CK_FUNCTION_LIST *calls, CK_SESSION_HANDLE session,
-                                CK_USER_TYPE user, const struct secret *pin, bool *ret_refused,
+enum esign_rc pkcs11_login_send(const struct pkcs11_login *login, CK_USER_TYPE user,
+                                const struct secret *pin, bool *ret_refused,
                                 struct fault *f) MUST_CHECK;
 
 /* The PIN of the configuration's token: its credential, or its pin_file.  ret: owned by the caller.
@@ -33,9 +43,8 @@ enum esign_rc pkcs11_login_pin(const struct config *config, size_t index, struct
 
 /* Log in once with the PIN of the configuration's token; it is wiped before this returns.  A token
  * that asks for no login is left alone.
- * ESIGN_E_HSM reason "pin": not sent, or refused; reason "unavailable": token or session lost.
- * *ret_refused: the PIN was sent and may have been counted as wrong, so it must not be sent again.
- */
-enum esign_rc pkcs11_login(CK_FUNCTION_LIST *calls, CK_SESSION_HANDLE session, CK_FLAGS flags,
-                           const struct config *config, size_t index, bool *ret_refused,
-                           struct fault *f) MUST_CHECK;
+ * ESIGN_E_HSM reason "pin": not sent (also where the token has refused it before), or refused;
+ * reason "unavailable": token or session lost.  *ret_refused: as pkcs11_login_send, where no later
+ * process knows, so that none may send a PIN before a restart. */
+enum esign_rc pkcs11_login_user(const struct pkcs11_login *login, const struct config *config,
+                                size_t index, bool *ret_refused, struct fault *f) MUST_CHECK;

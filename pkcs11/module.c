@@ -1,6 +1,6 @@
 #include "pkcs11/module.h"
 
-#include "base/bytes.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "pkcs11/ckr.h"
 #include "pkcs11/initialise.h"
@@ -8,6 +8,8 @@
 #include <dlfcn.h>
 #include <libp11.h>
 #include <openssl/err.h>
+
+enum { MODULE_TEXT_MAX = 8 * 1024 }; /* of tokens seen; a message has 199 bytes of it */
 
 struct pkcs11_module {
     void *library;
@@ -143,11 +145,59 @@ static enum esign_rc module_list_slots(const struct pkcs11_module *module, struc
     return ESIGN_OK;
 }
 
+/* What a search for a token has seen. */
+struct module_search {
+    unsigned found;
+    struct buf matching, others; /* texts: serial numbers of what matches; tokens that don't */
+};
+
+static void module_search_done(struct module_search *s)
+{
+    buf_done(&s->matching);
+    buf_done(&s->others);
+}
+
+/* Note one initialised token; whether it matches. */
+static bool module_note(struct module_search *s, const struct pkcs11_uri *uri,
+                        const CK_TOKEN_INFO *info)
+{
+    char label[sizeof(info->label) + 1], serial[sizeof(info->serialNumber) + 1];
+
+    pkcs11_unpad(info->label, sizeof(info->label), label);
+    pkcs11_unpad(info->serialNumber, sizeof(info->serialNumber), serial);
+    if (!pkcs11_uri_matches(uri, info)) {
+        buf_put_fmt(&s->others, "%s'%s' serial %s%s", s->others.len > 0 ? ", " : "", label, serial,
+                    pkcs11_uri_matches_but_serial(uri, info) ? " (another one of this label)" : "");
+        return false;
+    }
+    buf_put_fmt(&s->matching, "%s%s", s->matching.len > 0 ? ", " : "", serial);
+    s->found++;
+    return true;
+}
+
+static enum esign_rc module_judge(const struct module_search *s, struct fault *f)
+{
+    if (s->found > 1)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable",
+                            "%u tokens match the uri; add serial= to it, one of: %.*s", s->found,
+                            (int)s->matching.len, (const char *)s->matching.data);
+    if (s->found == 0 && s->others.len > 0)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable",
+                            "no token matches the uri; there are: %.*s", (int)s->others.len,
+                            (const char *)s->others.data);
+    if (s->found == 0)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable",
+                            "no token matches the uri; there is none at all");
+    return ESIGN_OK;
+}
+
 enum esign_rc pkcs11_module_find(const struct pkcs11_module *module, const struct pkcs11_uri *uri,
                                  CK_SLOT_ID *ret_slot, CK_TOKEN_INFO *ret_info, struct fault *f)
 {
     CLEANUP(module_slots_done) struct module_slots list = {0};
-    unsigned found = 0;
+    CLEANUP(module_search_done)
+    struct module_search search = {.matching = buf_new(MODULE_TEXT_MAX),
+                                   .others = buf_new(MODULE_TEXT_MAX)};
 
     enum esign_rc rc = module_list_slots(module, &list, f);
     for (unsigned i = 0; rc == ESIGN_OK && i < list.count; i++) {
@@ -155,18 +205,12 @@ enum esign_rc pkcs11_module_find(const struct pkcs11_module *module, const struc
         CK_SLOT_ID slot = PKCS11_get_slotid_from_slot(&list.slots[i]);
         const PKCS11_TOKEN *token = list.slots[i].token;
         if (!token || !token->initialized || module->calls->C_GetTokenInfo(slot, &info) != CKR_OK ||
-            !pkcs11_uri_matches(uri, &info))
+            !module_note(&search, uri, &info))
             continue; /* an absent or failing token is not the one */
-        if (++found > 1)
-            return fault_reason(f, ESIGN_E_HSM, "unavailable",
-                                "two tokens match the uri; add serial= to it");
         *ret_slot = slot;
         *ret_info = info;
     }
-    if (rc == ESIGN_OK && found == 0)
-        return fault_reason(f, ESIGN_E_HSM, "unavailable",
-                            "no token matches the uri (%u slots looked at)", list.count);
-    return rc;
+    return rc == ESIGN_OK ? module_judge(&search, f) : rc;
 }
 
 enum esign_rc pkcs11_module_find_blank(const struct pkcs11_module *module, CK_SLOT_ID *ret_slot,

@@ -23,7 +23,7 @@ CK_FUNCTION_LIST *pkcs11_module_calls(const struct pkcs11_module *module);
 const struct pkcs11_quirk *pkcs11_module_quirk(const struct pkcs11_module *module);
 
 /* The one slot whose initialised token matches uri.  ESIGN_E_HSM reason "unavailable": none, or
- * more than one. */
+ * more than one; the text names what is there. */
 enum esign_rc pkcs11_module_find(const struct pkcs11_module *module, const struct pkcs11_uri *uri,
                                  CK_SLOT_ID *ret_slot, CK_TOKEN_INFO *ret_info,
                                  struct fault *f) MUST_CHECK;

@@ -43,12 +43,12 @@ void probe_close(struct probe *p)
 
 enum esign_rc probe_login(struct probe *p, struct fault *f)
 {
+    const struct pkcs11_login login = {p->s.calls, p->s.handle, p->s.slot, &p->s.info};
     bool refused = false;
 
     if (p->refused)
         return fault_reason(f, ESIGN_E_HSM, "pin", "the PIN was refused and is not sent again");
-    enum esign_rc rc =
-        pkcs11_login(p->s.calls, p->s.handle, p->s.info.flags, p->config, p->index, &refused, f);
+    enum esign_rc rc = pkcs11_login_user(&login, p->config, p->index, &refused, f);
     p->refused = refused;
     p->logged_in = rc == ESIGN_OK;
     return rc;

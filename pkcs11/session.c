@@ -1,7 +1,9 @@
 #include "pkcs11/session.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "pkcs11/ckr.h"
+#include "pkcs11/known.h"
 #include "pkcs11/login.h"
 
 DEFINE_CLEANUP(struct pkcs11_uri *, pkcs11_uri_free)
@@ -19,15 +21,50 @@ static enum esign_rc session_begin(struct pkcs11_session *s, struct fault *f)
                                        pkcs11_ckr_name(rv), rv);
 }
 
+/* Whether the token is the one that this site has used: of a uri without serial= another token of
+ * the same label would match too, and it has none of the keys. */
+static enum esign_rc session_check_token(const struct pkcs11_session *s,
+                                         const struct pkcs11_uri *uri, struct fault *f)
+{
+    char serial[sizeof(s->info.serialNumber) + 1], label[sizeof(s->info.label) + 1];
+    char known[PKCS11_SERIAL_LEN + 1] = "";
+
+    if (pkcs11_uri_has_serial(uri))
+        return ESIGN_OK;
+    pkcs11_unpad(s->info.serialNumber, sizeof(s->info.serialNumber), serial);
+    pkcs11_unpad(s->info.label, sizeof(s->info.label), label);
+    if (pkcs11_known_serial(known, f) != ESIGN_OK)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable", "%.180s", f ? f->detail : "");
+    if (known[0] == '\0' || strcmp(known, serial) == 0)
+        return ESIGN_OK;
+    return fault_reason(f, ESIGN_E_HSM, "unavailable",
+                        "the token '%s' has serial %s, but the keys are on the one with serial %s: "
+                        "bring that back, or say serial=%s in the uri",
+                        label, serial, known, serial);
+}
+
 static enum esign_rc session_log_in(struct pkcs11_session *s, const struct config *config,
                                     size_t index, bool may_login, bool *ret_refused,
                                     struct fault *f)
 {
+    const struct pkcs11_login login = {s->calls, s->handle, s->slot, &s->info};
+
     if (!may_login)
         return fault_reason(f, ESIGN_E_HSM, "pin",
                             "the token refused the PIN; it is not sent again until the service is "
                             "restarted");
-    return pkcs11_login(s->calls, s->handle, s->info.flags, config, index, ret_refused, f);
+    return pkcs11_login_user(&login, config, index, ret_refused, f);
+}
+
+/* A token that has accepted our PIN is the one that is known from now on. */
+static void session_note_token(const struct pkcs11_session *s)
+{
+    char serial[sizeof(s->info.serialNumber) + 1];
+    struct fault f = {0};
+
+    pkcs11_unpad(s->info.serialNumber, sizeof(s->info.serialNumber), serial);
+    if (pkcs11_known_set_serial(serial, &f) != ESIGN_OK)
+        log_warn("another token of the same label would not be noticed: %s", f.detail);
 }
 
 enum esign_rc pkcs11_session_open(const struct config *config, size_t index, bool may_login,
@@ -45,13 +82,17 @@ enum esign_rc pkcs11_session_open(const struct config *config, size_t index, boo
         rc = pkcs11_module_find(s.module, uri, &s.slot, &s.info, f);
     }
     if (rc == ESIGN_OK)
+        rc = session_check_token(&s, uri, f);
+    if (rc == ESIGN_OK)
         rc = session_begin(&s, f);
     if (rc == ESIGN_OK)
         rc = session_log_in(&s, config, index, may_login, ret_refused, f);
-    if (rc == ESIGN_OK)
+    if (rc == ESIGN_OK) {
+        session_note_token(&s);
         *ret = s;
-    else
+    } else {
         pkcs11_session_close(&s);
+    }
     return rc;
 }
 
@@ -64,6 +105,8 @@ void pkcs11_session_close(struct pkcs11_session *session)
 
 enum esign_rc pkcs11_session_authenticate(struct pkcs11_session *session, struct fault *f)
 {
+    const struct pkcs11_login login = {session->calls, session->handle, session->slot,
+                                       &session->info};
     enum esign_rc rc = ESIGN_OK;
     CK_TOKEN_INFO info;
 
@@ -74,8 +117,8 @@ enum esign_rc pkcs11_session_authenticate(struct pkcs11_session *session, struct
         rc = pkcs11_login_allowed(info.flags, f);
     if (rc == ESIGN_OK && !session->pin)
         rc = pkcs11_login_pin(session->config, session->index, &session->pin, f);
-    return rc == ESIGN_OK ? pkcs11_login_send(session->calls, session->handle, CKU_CONTEXT_SPECIFIC,
-                                              session->pin, &session->pin_refused, f)
+    return rc == ESIGN_OK ? pkcs11_login_send(&login, CKU_CONTEXT_SPECIFIC, session->pin,
+                                              &session->pin_refused, f)
                           : rc;
 }
 

@@ -17,9 +17,10 @@ struct pkcs11_session {
     bool pin_refused;   /* by such a key: it is not sent again */
 };
 
-/* Load the module, find the token, open a session and, with may_login, log in.  As
- * pkcs11_module_load, pkcs11_module_find and pkcs11_login; without may_login ESIGN_E_HSM reason
- * "pin".  After an error ret is empty.  *ret_refused as in pkcs11_login. */
+/* Load the module, find the token, see that it is the one that was used before (pkcs11/known.h) or
+ * that the uri names its serial number, open a session and, with may_login, log in.  As
+ * pkcs11_module_load, pkcs11_module_find and pkcs11_login_user; without may_login ESIGN_E_HSM
+ * reason "pin".  After an error ret is empty.  *ret_refused as in pkcs11_login_user. */
 enum esign_rc pkcs11_session_open(const struct config *config, size_t index, bool may_login,
                                   struct pkcs11_session *ret, bool *ret_refused,
                                   struct fault *f) MUST_CHECK;

@@ -9,6 +9,7 @@ struct pkcs11_turn {
     pthread_mutex_t mutex;
     _Atomic int64_t renewed_ms;
     _Atomic bool pin_refused;
+    _Atomic uint32_t trouble; /* a hash of the text; 0: none */
 };
 
 enum esign_rc pkcs11_turn_new(struct pkcs11_turn **ret, struct fault *f)
@@ -76,4 +77,21 @@ void pkcs11_turn_refuse_pin(struct pkcs11_turn *turn)
 bool pkcs11_turn_pin_refused(const struct pkcs11_turn *turn)
 {
     return atomic_load(&turn->pin_refused);
+}
+
+/* FNV-1a.  Two texts of one hash would cost a line in the log. */
+static uint32_t turn_hash(const char *text)
+{
+    uint32_t hash = 2166136261U;
+
+    for (const char *c = text; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619U;
+    return hash == 0 ? 1 : hash;
+}
+
+bool pkcs11_turn_note_trouble(struct pkcs11_turn *turn, const char *text)
+{
+    uint32_t hash = text ? turn_hash(text) : 0;
+
+    return atomic_exchange(&turn->trouble, hash) != hash;
 }

@@ -31,3 +31,7 @@ int64_t pkcs11_turn_renewed(const struct pkcs11_turn *turn); /* that time; 0: no
  * becomes of the one that learnt it. */
 void pkcs11_turn_refuse_pin(struct pkcs11_turn *turn);
 bool pkcs11_turn_pin_refused(const struct pkcs11_turn *turn);
+
+/* What to log: whether this trouble is another one than the last that was noted, by any worker.
+ * NULL: there is none, the token is well. */
+bool pkcs11_turn_note_trouble(struct pkcs11_turn *turn, const char *text);

@@ -1,5 +1,6 @@
 #include "pkcs11/uri.h"
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 
 #include <p11-kit/uri.h>
@@ -42,6 +43,17 @@ static bool uri_repeats(const char *text)
     return false;
 }
 
+/* Whether the URI says which slot or library; both change with the machine, a token doesn't. */
+static bool uri_names_place(P11KitUri *uri)
+{
+    const CK_SLOT_INFO *slot = p11_kit_uri_get_slot_info(uri);
+    const CK_INFO *library = p11_kit_uri_get_module_info(uri);
+
+    return p11_kit_uri_get_slot_id(uri) != (CK_SLOT_ID)-1 || uri_has(slot->slotDescription) ||
+           uri_has(slot->manufacturerID) || uri_has(library->libraryDescription) ||
+           uri_has(library->manufacturerID) || library->libraryVersion.major != (CK_BYTE)-1;
+}
+
 static enum esign_rc uri_check(P11KitUri *uri, struct fault *f)
 {
     const CK_TOKEN_INFO *token = p11_kit_uri_get_token_info(uri);
@@ -56,6 +68,10 @@ static enum esign_rc uri_check(P11KitUri *uri, struct fault *f)
     if (p11_kit_uri_get_module_name(uri) || p11_kit_uri_get_module_path(uri) ||
         object_attributes > 0)
         return fault_field(f, ESIGN_E_POLICY, "uri", "the URI must name a token, nothing else");
+    if (uri_names_place(uri))
+        return fault_field(f, ESIGN_E_POLICY, "uri",
+                           "slots and libraries have other numbers and names tomorrow: name the "
+                           "token by token= and serial=, without slot-id= and the like");
     if (!uri_has(token->label) && !uri_has(token->serialNumber))
         return fault_field(f, ESIGN_E_POLICY, "uri",
                            "the URI must have token= (the label) or serial=");
@@ -93,9 +109,57 @@ void pkcs11_uri_free(struct pkcs11_uri *uri)
     free(uri);
 }
 
+/* A text of a token without what modules put around it: blanks or NUL bytes. */
+static struct bytes uri_bare(const unsigned char *field, size_t len)
+{
+    while (len > 0 && (field[len - 1] == ' ' || field[len - 1] == '\0'))
+        len--;
+    while (len > 0 && *field == ' ') {
+        field++;
+        len--;
+    }
+    return bytes_of(field, len);
+}
+
+/* A serial number without leading zeros: some modules print them, some don't. */
+static struct bytes uri_bare_serial(const unsigned char *field, size_t len)
+{
+    struct bytes bare = uri_bare(field, len);
+
+    while (bare.len > 1 && bare.data[0] == '0')
+        bare = bytes_of(bare.data + 1, bare.len - 1);
+    return bare;
+}
+
+/* A field that the URI doesn't have matches any. */
+static bool uri_field_matches(const unsigned char *wanted, const unsigned char *field, size_t len)
+{
+    return !uri_has(wanted) || bytes_equal(uri_bare(wanted, len), uri_bare(field, len));
+}
+
+bool pkcs11_uri_matches_but_serial(const struct pkcs11_uri *uri, const CK_TOKEN_INFO *info)
+{
+    const CK_TOKEN_INFO *wanted = p11_kit_uri_get_token_info(uri->uri);
+
+    return uri_field_matches(wanted->label, info->label, sizeof(info->label)) &&
+           uri_field_matches(wanted->manufacturerID, info->manufacturerID,
+                             sizeof(info->manufacturerID)) &&
+           uri_field_matches(wanted->model, info->model, sizeof(info->model));
+}
+
 bool pkcs11_uri_matches(const struct pkcs11_uri *uri, const CK_TOKEN_INFO *info)
 {
-    return p11_kit_uri_match_token_info(uri->uri, info) == 1;
+    const CK_TOKEN_INFO *wanted = p11_kit_uri_get_token_info(uri->uri);
+
+    return pkcs11_uri_matches_but_serial(uri, info) &&
+           (!uri_has(wanted->serialNumber) ||
+            bytes_equal(uri_bare_serial(wanted->serialNumber, sizeof(wanted->serialNumber)),
+                        uri_bare_serial(info->serialNumber, sizeof(info->serialNumber))));
+}
+
+bool pkcs11_uri_has_serial(const struct pkcs11_uri *uri)
+{
+    return uri_has(p11_kit_uri_get_token_info(uri->uri)->serialNumber);
 }
 
 bool pkcs11_uri_label(const struct pkcs11_uri *uri, CK_UTF8CHAR ret[PKCS11_LABEL_LEN])

@@ -54,8 +54,9 @@ static void worker_settle(struct pkcs11_worker *w)
 {
     bool pin = strcmp(w->fault.reason, "pin") == 0;
 
-    log_warn("token is not usable token=%s reason=%s: %s",
-             config_token_str(w->config, w->index, "name"), w->fault.reason, w->fault.detail);
+    if (pkcs11_turn_note_trouble(w->turn, w->fault.detail))
+        log_warn("token is not usable token=%s reason=%s: %s",
+                 config_token_str(w->config, w->index, "name"), w->fault.reason, w->fault.detail);
     w->end_at_ms = worker_now() + (pin ? PKCS11_RETRY_PIN_MS : PKCS11_RETRY_MS);
     if (w->refused)
         worker_refuse_pin(w);
@@ -73,6 +74,8 @@ static void worker_open(struct pkcs11_worker *w, bool may_login)
     w->ready = rc == ESIGN_OK;
     if (!w->ready)
         worker_settle(w);
+    else if (pkcs11_turn_note_trouble(w->turn, NULL))
+        log_info("token is usable again token=%s", config_token_str(w->config, w->index, "name"));
 }
 
 static enum esign_rc worker_start(void *ctx, bool may_login, struct fault *f)

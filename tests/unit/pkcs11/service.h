@@ -27,6 +27,7 @@ struct service {
     char directory[64];
     pid_t supervisor; /* 0: not running */
     struct token *token;
+    bool remembers; /* it has a state directory */
 };
 
 static inline int64_t service_now(void)
@@ -133,6 +134,7 @@ static inline void service_new(struct service *s, unsigned workers)
     service_make_directory(s, "tokens");
     service_make_directory(s, "away");
     service_make_directory(s, "credentials");
+    service_make_directory(s, "state");
     service_write(s, "credentials/pin", 0400, bytes_of_str("user-pin-4711"));
     service_write(s, "credentials/so-pin", 0400, bytes_of_str("so-pin-0815"));
     buf_put_fmt(&c, "directories.tokendir = %s/tokens\nobjectstore.backend = file\n", s->directory);
@@ -146,11 +148,12 @@ static inline void service_new(struct service *s, unsigned workers)
 /* Start the program; last argument NULL or "--init". */
 static inline pid_t service_spawn(const struct service *s, const char *last)
 {
-    char program[PATH_MAX], config[PATH_MAX], credentials[PATH_MAX];
+    char program[PATH_MAX], config[PATH_MAX], credentials[PATH_MAX], state[PATH_MAX];
 
     service_path(s, "esign-token", program);
     service_path(s, "conf", config);
     service_path(s, "credentials", credentials);
+    service_path(s, "state", state);
     pid_t parent = getpid(), pid = fork();
     assert_true(pid >= 0);
     if (pid > 0)
@@ -159,7 +162,8 @@ static inline pid_t service_spawn(const struct service *s, const char *last)
         (setgroups(0, NULL) != 0 || setgid(SERVICE_UID) != 0 || setuid(SERVICE_UID) != 0))
         _exit(99);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent || setenv("CREDENTIALS_DIRECTORY", credentials, 1) != 0)
+    if (getppid() != parent || setenv("CREDENTIALS_DIRECTORY", credentials, 1) != 0 ||
+        (s->remembers && setenv("STATE_DIRECTORY", state, 1) != 0))
         _exit(99);
     char *argv[] = {program,       (char[]){"--config"},    config, (char[]){"--token"},
                     (char[]){"t"}, (char *)(uintptr_t)last, NULL};

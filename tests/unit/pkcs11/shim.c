@@ -93,6 +93,8 @@ static CK_RV shim_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
         info->flags |= CKF_USER_PIN_FINAL_TRY;
     if (rv == CKR_OK && shim_is_set("twins"))
         memcpy(info->label, "esign test                      ", sizeof(info->label));
+    if (rv == CKR_OK && shim_is_set("swapped"))
+        memcpy(info->serialNumber, "swapped\0\0\0\0\0\0\0\0\0", sizeof(info->serialNumber));
     return rv;
 }
 

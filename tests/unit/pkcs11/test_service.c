@@ -534,6 +534,86 @@ static void test_login__wrong_pin__sent_once(void **state)
     service_wait_for(s, NULL);
 }
 
+/* Restart with a PIN; the answer is "pin" (refused or not sent), or success for NULL. */
+static void restart_with_pin(struct service *s, const char *pin, const char *reason)
+{
+    assert_int_equal(service_end(s), 0); /* it would try the new one */
+    service_unset(s, "logins");
+    service_write(s, "credentials/pin", 0400, bytes_of_str(pin));
+    service_start(s);
+    service_wait_for(s, reason);
+}
+
+static void test_login__wrong_pin__not_sent_by_later_services(void **state)
+{
+    REQ("11.300(d)", "design 8", "style 22");
+    struct service *s = service_of(state);
+    struct token_info info;
+    struct fault f = {0};
+    struct stat st;
+    char path[PATH_MAX];
+
+    s->remembers = true;
+    restart_with_pin(s, "wrong-pin", "pin");
+    assert_int_equal(service_size(s, "logins"), 1);
+    service_path(s, "state/esign-token.refused", path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    for (int i = 0; i < 2; i++) { /* a restart is not a reason to send it again */
+        restart_with_pin(s, "wrong-pin", "pin");
+        assert_int_equal(token_info(s->token, soon(), &info, &f), ESIGN_E_HSM);
+        assert_non_null(strstr(f.detail, "has refused this PIN"));
+        assert_int_equal(service_size(s, "logins"), 0);
+    }
+    restart_with_pin(s, "other-pin", "pin");
+    assert_int_equal(service_size(s, "logins"), 1);
+    restart_with_pin(s, "wrong-pin", "pin"); /* neither of the two */
+    assert_int_equal(service_size(s, "logins"), 0);
+    service_write(s, "credentials/pin", 0400, bytes_of_str("user-pin-4711"));
+    service_wait_for(s, NULL); /* corrected while it runs: nothing is restarted */
+    assert_int_equal(stat(path, &st), -1);
+    s->remembers = false;
+}
+
+static void test_find__other_token_of_the_label__not_used(void **state)
+{
+    REQ("design 2", "design 8", "11.300(d)");
+    struct service *s = service_of(state);
+    struct token_info info, first;
+    struct fault f = {0};
+    char uri[128];
+
+    s->remembers = true;
+    restart(s);
+    service_wait_for(s, NULL);
+    assert_int_equal(token_info(s->token, soon(), &first, NULL), ESIGN_OK);
+    service_set(s, "swapped"); /* the same label, another serial number */
+    restart(s);
+    service_wait_for(s, "unavailable");
+    assert_int_equal(token_info(s->token, soon(), &info, &f), ESIGN_E_HSM);
+    assert_non_null(strstr(f.detail, first.serial));
+    assert_non_null(strstr(f.detail, "swapped"));
+    assert_int_equal(service_size(s, "logins"), 0); /* it gets no PIN */
+    service_unset(s, "swapped");
+    service_wait_for(s, NULL); /* back, without a restart */
+    (void)snprintf(uri, sizeof(uri), "pkcs11:token=esign%%20test;serial=%s", first.serial);
+    service_write_config(s, uri, 2);
+    service_set(s, "swapped");
+    restart(s);
+    service_wait_for(s, "unavailable");
+    assert_int_equal(token_info(s->token, soon(), &info, &f), ESIGN_E_HSM);
+    assert_non_null(strstr(f.detail, "another one of this label"));
+    service_write_config(s, "pkcs11:token=esign%20test;serial=swapped", 2); /* it is meant so */
+    restart(s);
+    service_wait_for(s, NULL);
+    service_write_config(s, "pkcs11:token=esign%20test", 2);
+    restart(s);
+    service_wait_for(s, NULL); /* and known from now on */
+    service_unset(s, "swapped");
+    service_unset(s, "state/esign-token.serial");
+    s->remembers = false;
+}
+
 static void test_login__final_try__not_used_up(void **state)
 {
     REQ("11.300(d)", "design 8");
@@ -597,6 +677,7 @@ static void test_find__two_tokens_match__refused(void **state)
     struct service *s = service_of(state);
     struct token_info info;
     struct fault f = {0};
+    char name[PATH_MAX];
 
     service_write_config(s, "pkcs11:token=second", 2);
     assert_int_equal(service_run_init(s), 0);
@@ -607,7 +688,9 @@ static void test_find__two_tokens_match__refused(void **state)
     restart(s);
     service_wait_for(s, "unavailable");
     assert_int_equal(token_info(s->token, soon(), &info, &f), ESIGN_E_HSM);
-    assert_non_null(strstr(f.detail, "two tokens match"));
+    assert_non_null(strstr(f.detail, "2 tokens match the uri; add serial= to it"));
+    service_token_directory(s, name); /* the candidates are named */
+    assert_non_null(strstr(f.detail, name + strlen(name) - 12));
     assert_int_equal(service_size(s, "logins"), 0);
 }
 
@@ -634,8 +717,10 @@ int main(void)
         cmocka_unit_test(test_token_generate__token_ignores_extractable__refused_and_removed),
         cmocka_unit_test(test_init__label_in_use__conflict),
         cmocka_unit_test(test_login__wrong_pin__sent_once),
+        cmocka_unit_test(test_login__wrong_pin__not_sent_by_later_services),
         cmocka_unit_test(test_login__final_try__not_used_up),
         cmocka_unit_test(test_token_sign__key_wants_pin_each_time__given_each_time),
+        cmocka_unit_test(test_find__other_token_of_the_label__not_used),
         cmocka_unit_test(test_login__pin_readable_by_others__not_used),
         cmocka_unit_test(test_find__two_tokens_match__refused),
     };

@@ -49,6 +49,54 @@ static void test_pkcs11_uri_matches__table__as_expected(void **state)
     }
 }
 
+static const struct {
+    const char *uri, *serial; /* 16 bytes, as a module gives it */
+    bool matches;
+} serials[] = {
+    {"pkcs11:serial=1234", "1234            ", true},
+    {"pkcs11:serial=1234", "1234\0\0\0\0\0\0\0\0\0\0\0\0", true},
+    {"pkcs11:serial=1234", "1234  \0\0\0\0\0\0\0\0\0\0", true},
+    {"pkcs11:serial=1234", "            1234", true},
+    {"pkcs11:serial=1234", "0000000000001234", true},
+    {"pkcs11:serial=0000000000001234", "1234            ", true},
+    {"pkcs11:serial=0", "0000000000000000", true},
+    {"pkcs11:serial=1234%20%20", "1234            ", true},
+    {"pkcs11:serial=1234", "12340           ", false},
+    {"pkcs11:serial=1234", "0000000000012340", false},
+    {"pkcs11:serial=1234", "                ", false},
+    {"pkcs11:serial=12%2034", "1234            ", false},
+};
+
+static void test_pkcs11_uri_matches__padded_serials__as_expected(void **state)
+{
+    REQ("design 8");
+    (void)state;
+    CK_TOKEN_INFO info = token_of("esign signers", "");
+
+    for (size_t i = 0; i < sizeof(serials) / sizeof(serials[0]); i++) {
+        CLEANUP(pkcs11_uri_free_p) struct pkcs11_uri *uri = NULL;
+        memcpy(info.serialNumber, serials[i].serial, sizeof(info.serialNumber));
+        assert_int_equal(pkcs11_uri_parse(serials[i].uri, &uri, NULL), ESIGN_OK);
+        assert_true(pkcs11_uri_has_serial(uri));
+        if (pkcs11_uri_matches(uri, &info) != serials[i].matches)
+            fail_msg("%s on '%.16s'", serials[i].uri, serials[i].serial);
+        assert_true(pkcs11_uri_matches_but_serial(uri, &info));
+    }
+}
+
+static void test_pkcs11_uri_matches__nul_padded_label__matches(void **state)
+{
+    REQ("design 8");
+    (void)state;
+    CLEANUP(pkcs11_uri_free_p) struct pkcs11_uri *uri = NULL;
+    CK_TOKEN_INFO info = token_of("esign signers", "1");
+
+    memset(info.label + strlen("esign signers"), 0, sizeof(info.label) - strlen("esign signers"));
+    assert_int_equal(pkcs11_uri_parse("pkcs11:token=esign%20signers", &uri, NULL), ESIGN_OK);
+    assert_true(pkcs11_uri_matches(uri, &info));
+    assert_false(pkcs11_uri_has_serial(uri));
+}
+
 static void test_pkcs11_uri_matches__label_of_full_length__no_padding_needed(void **state)
 {
     REQ("design 8");
@@ -79,6 +127,13 @@ static const char *const refused[] = {
     "pkcs11:token=a;object=key",
     "pkcs11:token=a;id=%01",
     "pkcs11:token=a;unheard=of",
+    "pkcs11:token=a;slot-id=0",
+    "pkcs11:slot-id=3",
+    "pkcs11:token=a;slot-description=Virtual",
+    "pkcs11:token=a;slot-manufacturer=x",
+    "pkcs11:token=a;library-description=x",
+    "pkcs11:token=a;library-manufacturer=x",
+    "pkcs11:token=a;library-version=2",
 };
 
 static void test_pkcs11_uri_parse__not_just_a_token__refused(void **state)
@@ -131,6 +186,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pkcs11_uri_matches__table__as_expected),
         cmocka_unit_test(test_pkcs11_uri_matches__label_of_full_length__no_padding_needed),
+        cmocka_unit_test(test_pkcs11_uri_matches__padded_serials__as_expected),
+        cmocka_unit_test(test_pkcs11_uri_matches__nul_padded_label__matches),
         cmocka_unit_test(test_pkcs11_uri_parse__not_just_a_token__refused),
         cmocka_unit_test(test_pkcs11_uri_label__for_a_new_token__padded),
         cmocka_unit_test(test_pkcs11_unpad__blanks_nuls_controls__clean_text),
