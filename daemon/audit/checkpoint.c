@@ -232,7 +232,8 @@ enum esign_rc audit_sign_checkpoint(const char *origin, const struct audit_head 
     struct audit_head again;
     if (!buf_ok(&note) || !buf_ok(&line) ||
         audit_open_checkpoint(buf_bytes(&note), origin, signer->spki, &again, NULL))
-        return fault_set(f, ESIGN_E_HSM, "the log key's signature of a checkpoint does not hold");
+        return fault_reason(f, ESIGN_E_HSM, "value",
+                            "the log key's signature of a checkpoint does not hold");
     buf_put(out, buf_bytes(&note));
     return buf_ok(out) ? ESIGN_OK
                        : fault_set(f, ESIGN_E_TOO_LARGE, "the checkpoint does not fit the buffer");
