@@ -142,8 +142,11 @@ enum esign_rc pkcs11_session_find(const struct pkcs11_session *session, CK_ATTRI
     CK_RV rv = session->calls->C_FindObjectsInit(session->handle, template, count);
 
     *ret_count = 0;
-    if (rv != CKR_OK)
+    if (rv != CKR_OK) {
+        (void)session->calls->C_FindObjectsFinal(
+            session->handle); /* if it has begun all the same */
         return pkcs11_fail(f, rv, "C_FindObjectsInit");
+    }
     rv = session->calls->C_FindObjects(session->handle, ret, max, ret_count);
     CK_RV ended = session->calls->C_FindObjectsFinal(session->handle);
     if (ended != CKR_OK) /* whatever it is: no other search can begin */
