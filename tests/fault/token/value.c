@@ -98,25 +98,21 @@ static void value_spoil(const struct fault_signature *s, enum fault_value how, C
     s->value[(*s->value_len)++] = 0;
 }
 
-/* Keep this value, give the one that was kept. */
+/* Keep this value, or give the one that was kept: while a rule says so it is the same each time. */
 static void value_exchange(const struct fault_signature *s, enum fault_value how)
 {
     static CK_BYTE kept[VALUE_MAX];
     static CK_ULONG kept_len;
-    CK_BYTE now[VALUE_MAX];
-    CK_ULONG now_len = *s->value_len;
 
-    if (now_len > sizeof(now))
-        return; /* nothing is that long */
-    memcpy(now, s->value, now_len);
     if (how == FAULT_VALUE_PREVIOUS) {
         if (kept_len == 0)
             fault_die("there is no value before", "");
         memcpy(s->value, kept, kept_len);
         *s->value_len = kept_len;
+    } else if (*s->value_len <= sizeof(kept)) {
+        kept_len = *s->value_len;
+        memcpy(kept, s->value, kept_len);
     }
-    memcpy(kept, now, now_len);
-    kept_len = now_len;
 }
 
 CK_RV fault_value_sign(const struct fault_signature *s, enum fault_value how)
