@@ -368,6 +368,12 @@ class Instance:
             os.kill(pid, number)
         return pid
 
+    def kill_workers(self, service, number=signal.SIGKILL):
+        """Kill all workers that a helper has now."""
+        with _identity:
+            for pid in self.workers(service):
+                os.kill(pid, number)
+
     def set_policy(self, **sections):
         """Change members of policy.json, which init reads: set_policy(session={"idle_s": 2})."""
         path = os.path.join(self.root, "etc", "policy", "policy.json")

@@ -3,7 +3,6 @@ hanging, the token taken away and given back, a wrong PIN, the service killed.""
 # build: release
 
 import os
-import signal
 import threading
 import unittest
 
@@ -52,8 +51,7 @@ class Module(Case):
         return self.refusal() is None
 
     def kill_workers(self):
-        for pid in self.esignd.workers(SERVICE):
-            os.kill(pid, signal.SIGKILL)
+        self.esignd.kill_workers(SERVICE)
 
     def log(self):
         path = os.path.join(self.esignd.root, "run", "launch", SERVICE + ".log")
@@ -101,7 +99,7 @@ class Signing:
     """Of a module that makes keys: a site's signers have them there."""
 
     @req("design 8", "5.21")
-    def test_kill__worker_in_flight__nobody_sees_it(self):
+    def test_kill__workers_in_flight__nobody_sees_it(self):
         outcomes, half = [], threading.Event()
 
         def work():
@@ -116,7 +114,7 @@ class Signing:
         thread = threading.Thread(target=work)
         thread.start()
         self.assertTrue(half.wait(esigntest.WAIT_S))
-        self.esignd.kill_worker(SERVICE)
+        self.kill_workers()
         thread.join()
         self.assertEqual(outcomes, ["signed"] * SIGNATURES)
 
@@ -133,6 +131,12 @@ class Behind:
             self.assertIn(self.refusal(), ("unavailable", "worker", "deadline"))
         finally:
             self.module.release_backend()
+        wait_for(self.works, "the token is there again")
+
+    @req("design 8")
+    def test_restart__what_is_behind__there_again(self):
+        self.module.kill_backend()
+        self.module.restart_backend()
         wait_for(self.works, "the token is there again")
 
 
