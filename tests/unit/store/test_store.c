@@ -464,6 +464,30 @@ static void test_store_list__by_member__in_order_of_id_and_in_pages(void **state
     assert_int_equal(json_array_size(all), 4);
 }
 
+/* How many of a kind are in a state. */
+static size_t count_of(struct fixture *x, const char *kind, const char *state)
+{
+    CLEANUP(json_decref_p) json_t *items = NULL;
+    assert_int_equal(store_list(x->store, kind, "state", state, NULL, 9, &items, &x->fault),
+                     ESIGN_OK);
+    return json_array_size(items);
+}
+
+static void test_store_list__states_in_an_index_or_not__each_is_found(void **state)
+{
+    REQ("design 7");
+    static const char *const states[] = {"ready", "signing", "signed", "failed", "open", "done"};
+    static const char *const kinds[] = {"ticket", "intent"};
+    struct fixture *x = *state;
+    for (size_t kind = 0; kind < 2; kind++) {
+        for (size_t i = 0; i < 6; i++) { /* one row passes through all */
+            commit_body(x, kinds[kind], "T-1", json_pack("{s:s}", "state", states[i]));
+            for (size_t k = 0; k < 6; k++)
+                assert_int_equal(count_of(x, kinds[kind], states[k]), k == i ? 1 : 0);
+        }
+    }
+}
+
 static void test_store_list__unchecked_words__refused(void **state)
 {
     REQ("design 7");
@@ -655,6 +679,7 @@ int main(void)
         CASE(test_store_open__old_entry_changed__refused),
         CASE(test_store_reader_take__all_in_use__busy_after_a_bound),
         CASE(test_store_list__by_member__in_order_of_id_and_in_pages),
+        CASE(test_store_list__states_in_an_index_or_not__each_is_found),
         CASE(test_store_list__unchecked_words__refused),
         CASE(test_store_open__second_opener__conflict),
         CASE(test_store_open__new_file__private),
