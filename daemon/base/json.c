@@ -54,6 +54,20 @@ static void json_put_escaped(unsigned char c, struct buf *out)
     }
 }
 
+/* Whether one of eight bytes is a control character, a quotation mark or a backslash: all at once,
+ * each in its byte of a word.  May say yes for what follows such a byte, never no. */
+static bool json_has_escaped(const char *eight)
+{
+    static const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
+    uint64_t word;
+
+    memcpy(&word, eight, sizeof(word));
+    uint64_t quotes = word ^ ones * '"', backslashes = word ^ ones * '\\';
+    return (((word - ones * 0x20) & ~word) | ((quotes - ones) & ~quotes) |
+            ((backslashes - ones) & ~backslashes)) &
+           highs;
+}
+
 /* What needs no escape is copied in one piece. */
 static void json_put_string(const char *s, size_t len, struct buf *out)
 {
@@ -62,6 +76,10 @@ static void json_put_string(const char *s, size_t len, struct buf *out)
     buf_put_u8(out, '"');
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)s[i];
+        if (len - i >= sizeof(uint64_t) && !json_has_escaped(s + i)) {
+            i += sizeof(uint64_t) - 1;
+            continue;
+        }
         if (c >= 0x20 && c != '"' && c != '\\')
             continue;
         buf_put(out, bytes_of(s + start, i - start));

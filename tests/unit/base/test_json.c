@@ -27,6 +27,38 @@ static void test_json_canonical__rfc8785_examples__as_there(void **state)
     canonical("{\"a2\":1,\"a10\":2,\"B\":3}", "{\"B\":3,\"a10\":2,\"a2\":1}");
 }
 
+/* How long a character is between the quotation marks. */
+static size_t written_len(unsigned char c)
+{
+    if (c == '"' || c == '\\' || c == '\b' || c == '\t' || c == '\n' || c == '\f' || c == '\r')
+        return 2;
+    return c < 0x20 ? 6 : 1;
+}
+
+static void test_json_canonical__each_character_at_each_place__escaped_where_needed(void **state)
+{
+    REQ("design 6");
+    (void)state;
+    struct fault f;
+
+    for (unsigned c = 1; c < 0x80; c++) {
+        for (size_t at = 0; at < 20; at++) {
+            char text[] = "01234567!#789x~[]{}9";
+            json_t *back = NULL;
+            struct buf out = buf_new(4096);
+            text[at] = (char)c;
+            json_t *value = json_pack("{s:s}", "s", text);
+            assert_int_equal(json_canonical(value, &out), ESIGN_OK);
+            assert_int_equal(out.len, strlen("{\"s\":\"\"}") + 19 + written_len((unsigned char)c));
+            assert_int_equal(json_parse_object(buf_bytes(&out), &back, &f), ESIGN_OK);
+            assert_string_equal(json_str(back, "s"), text);
+            json_decref(value);
+            json_decref(back);
+            buf_done(&out);
+        }
+    }
+}
+
 static void test_json_canonical__outside_the_subset__refused(void **state)
 {
     REQ("design 6");
@@ -123,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_canonical__rfc8785_examples__as_there),
+        cmocka_unit_test(test_json_canonical__each_character_at_each_place__escaped_where_needed),
         cmocka_unit_test(test_json_canonical__outside_the_subset__refused),
         cmocka_unit_test(test_json_parse_object__not_strict__refused),
         cmocka_unit_test(test_json_check__each_defect__names_the_member),
