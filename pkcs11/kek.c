@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "pkcs11/ckr.h"
+#include "pkcs11/offer.h"
 #include "pkcs11/sign.h"
 
 static CK_ATTRIBUTE kek_attribute(CK_ATTRIBUTE_TYPE type, const void *value, size_t len)
@@ -53,7 +54,9 @@ static bool kek_is_unknown(CK_RV rv)
 {
     return rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID ||
            rv == CKR_TEMPLATE_INCONSISTENT || rv == CKR_ATTRIBUTE_READ_ONLY ||
-           rv == CKR_ARGUMENTS_BAD || rv == CKR_FUNCTION_FAILED;
+           rv == CKR_ARGUMENTS_BAD || rv == CKR_FUNCTION_FAILED ||
+           rv == CKR_GENERAL_ERROR || /* NSS */
+           rv == CKR_DEVICE_ERROR;    /* p11-kit */
 }
 
 static enum esign_rc kek_check_attributes(const struct pkcs11_session *s, CK_OBJECT_HANDLE kek,
@@ -164,8 +167,10 @@ enum esign_rc pkcs11_kek_make(struct pkcs11_session *session, const struct pkcs1
 {
     CK_OBJECT_HANDLE kek;
     struct token_kek found = {0};
-    enum esign_rc rc = kek_check_unused(session, order->id, f);
+    enum esign_rc rc = pkcs11_offer_check_wrap(session, f);
 
+    if (rc == ESIGN_OK)
+        rc = kek_check_unused(session, order->id, f);
     if (rc != ESIGN_OK)
         return rc;
     CK_RV rv = kek_generate(session, order, true, &kek);

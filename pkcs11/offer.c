@@ -1,6 +1,7 @@
 #include "pkcs11/offer.h"
 
 #include "pkcs11/ckr.h"
+#include "pkcs11/wrap.h"
 
 #include <stdio.h>
 
@@ -26,6 +27,8 @@ static const char *offer_mechanism_name(CK_MECHANISM_TYPE type)
         return "CKM_RSA_PKCS_KEY_PAIR_GEN";
     case CKM_RSA_PKCS:
         return "CKM_RSA_PKCS";
+    case CKM_AES_KEY_GEN:
+        return "CKM_AES_KEY_GEN";
     default:
         return "a mechanism";
     }
@@ -100,4 +103,28 @@ enum esign_rc pkcs11_offer_check(const struct pkcs11_session *session,
     return fault_reason(f, ESIGN_E_UNSUPPORTED, "mechanism",
                         "the token '%s' can't make %s keys: no %s%s; it can make: %s", label,
                         token_algorithm_name(mechanism->algorithm), lack.mechanism, size, list);
+}
+
+enum esign_rc pkcs11_offer_check_wrap(const struct pkcs11_session *session, struct fault *f)
+{
+    static const CK_FLAGS both[] = {CKF_WRAP, CKF_UNWRAP};
+    struct offer_lack lack = {0};
+    bool found = false;
+    char label[PKCS11_LABEL_LEN + 1];
+    enum esign_rc rc = offer_look(session, CKM_AES_KEY_GEN, CKF_GENERATE, 0, &lack, f);
+
+    for (int w = TOKEN_WRAP_KWP; rc == ESIGN_OK && !found && w <= TOKEN_WRAP_CBC; w++) {
+        struct offer_lack way = {0};
+        for (size_t i = 0; rc == ESIGN_OK && i < sizeof(both) / sizeof(both[0]); i++)
+            rc =
+                offer_look(session, pkcs11_wrap_mechanism((enum token_wrap)w), both[i], 0, &way, f);
+        found = !way.mechanism;
+    }
+    if (rc != ESIGN_OK || (found && !lack.mechanism))
+        return rc;
+    pkcs11_unpad(session->info.label, PKCS11_LABEL_LEN, label);
+    return fault_reason(
+        f, ESIGN_E_UNSUPPORTED, "mechanism",
+        "the token '%s' can't wrap keys: no %s; custody K1 needs no such key", label,
+        lack.mechanism ? lack.mechanism : "CKM_AES_KEY_WRAP_KWP, _WRAP_PAD, _WRAP or AES_CBC_PAD");
 }

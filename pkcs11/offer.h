@@ -11,3 +11,8 @@
 enum esign_rc pkcs11_offer_check(const struct pkcs11_session *session,
                                  const struct pkcs11_mechanism *mechanism,
                                  struct fault *f) MUST_CHECK;
+
+/* Whether the token says that it makes AES keys and wraps and unwraps with one.  Errors as above.
+ * Source: as above. */
+enum esign_rc pkcs11_offer_check_wrap(const struct pkcs11_session *session,
+                                      struct fault *f) MUST_CHECK;

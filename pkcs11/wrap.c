@@ -18,6 +18,11 @@ static const CK_MECHANISM_TYPE wrap_mechanisms[] = {
     [TOKEN_WRAP_CBC] = CKM_AES_CBC_PAD,
 };
 
+CK_MECHANISM_TYPE pkcs11_wrap_mechanism(enum token_wrap wrap)
+{
+    return wrap_mechanisms[wrap];
+}
+
 enum esign_rc pkcs11_wrap_find(const struct pkcs11_session *session, struct pkcs11_keys *keys,
                                const uint8_t kek_id[TOKEN_KEY_ID_LEN], CK_OBJECT_HANDLE *ret,
                                struct fault *f)

@@ -9,6 +9,9 @@ struct pkcs11_wrapper {
     enum token_wrap wrap;
 };
 
+/* The mechanism of a way to wrap. */
+CK_MECHANISM_TYPE pkcs11_wrap_mechanism(enum token_wrap wrap);
+
 /* The wrapping key of that id: remembered in keys, or found.  ESIGN_E_NOT_FOUND. */
 enum esign_rc pkcs11_wrap_find(const struct pkcs11_session *session, struct pkcs11_keys *keys,
                                const uint8_t kek_id[TOKEN_KEY_ID_LEN], CK_OBJECT_HANDLE *ret,
