@@ -56,15 +56,16 @@ static void loop_remove(struct worker_loop *loop, size_t index)
     atomic_store(&loop->slot->connections, (uint32_t)loop->connection_count);
 }
 
-/* Whether a worker with fewer connections is waiting, to which a new one should be left. */
-static bool loop_other_is_freer(const struct worker_loop *loop)
+/* Whether a worker that would still have fewer connections than this one, with `more` further ones,
+ * is waiting for something to do. */
+static bool loop_other_is_freer(const struct worker_loop *loop, unsigned more)
 {
     const struct worker_page *page = loop->place->page;
 
     for (unsigned i = 0; i < loop->service->workers; i++) {
         const struct worker_slot *other = &page->slots[i];
         if (atomic_load(&other->ready) && atomic_load(&other->busy_until_ms) == 0 &&
-            atomic_load(&other->connections) < loop->connection_count)
+            atomic_load(&other->connections) + more < loop->connection_count)
             return true;
     }
     return false;
@@ -82,7 +83,7 @@ static void loop_accept(struct worker_loop *loop)
 {
     uid_t uid = (uid_t)-1;
 
-    if (loop->yield_until_ms == 0 && loop_other_is_freer(loop)) {
+    if (loop->yield_until_ms == 0 && loop_other_is_freer(loop, 0)) {
         loop->yield_until_ms = loop_now() + LOOP_YIELD_MS;
         return;
     }
@@ -143,11 +144,12 @@ static int loop_serve(struct worker_loop *loop, int fd, const struct frame *fram
     if (code == LOOP_GO_ON && loop->service->requests_each > 0 &&
         loop->served >= loop->service->requests_each)
         code = WORKER_EXIT_DONE;
-    reply.last = code != LOOP_GO_ON;
+    /* a worker that has taken the place of another has nobody's connection yet */
+    reply.last = code != LOOP_GO_ON || loop_other_is_freer(loop, 1);
     reply.body = buf_bytes(&loop->reply);
     int64_t reply_until_ms = loop_now() + LOOP_REPLY_MS;
     atomic_store(&loop->slot->busy_until_ms, reply_until_ms);
-    *ret_keep = frame_send(fd, &reply, NULL, 0, reply_until_ms, NULL) == ESIGN_OK;
+    *ret_keep = frame_send(fd, &reply, NULL, 0, reply_until_ms, NULL) == ESIGN_OK && !reply.last;
     return code;
 }
 

@@ -195,23 +195,31 @@ static void *sleep_once(void *arg)
     return NULL;
 }
 
+/* How long two requests take together. */
+static int64_t sleep_twice(struct helper *h)
+{
+    struct busy busy[2];
+    pthread_t threads[2];
+    int64_t began = helper_now();
+
+    for (unsigned i = 0; i < 2; i++) {
+        busy[i] = (struct busy){.helper = h};
+        assert_int_equal(pthread_create(&threads[i], NULL, sleep_once, &busy[i]), 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(busy[i].good, 1);
+    }
+    return helper_now() - began;
+}
+
 /* Two calls of two workers at once take as long as one: no worker has both connections. */
 static void test_worker_call__two_at_once__both_workers_busy(void **state)
 {
     REQ("design 2");
     struct helper *h = *state;
-    struct busy busy[2] = {{.helper = h}, {.helper = h}};
-    pthread_t threads[2];
 
-    atomic_store(&h->page->sleeping, 0);
-    int64_t began = helper_now();
-    for (size_t i = 0; i < 2; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, sleep_once, &busy[i]), 0);
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-        assert_int_equal(busy[i].good, 1);
-    }
-    assert_true(helper_now() - began < 2 * HELPER_SLEEP_MS);
+    assert_true(sleep_twice(h) < 2 * HELPER_SLEEP_MS);
 }
 
 /* A helper that serves one connection in a thread of this process. */
@@ -250,6 +258,23 @@ static void test_worker_serve_once__adopted_connection__served_until_closed(void
     assert_int_equal(close(child.fd), 0);
 }
 
+static void test_worker_call__worker_replaced__its_successor_gets_connections(void **state)
+{
+    REQ("design 2");
+    struct helper *h = *state;
+    unsigned starts = atomic_load(&h->page->starts);
+    bool shared = false;
+
+    (void)sleep_twice(h);
+    atomic_store(&h->page->start_fails, 4); /* until one starts, the survivor gets all */
+    assert_int_equal(kill(helper_pid(h), SIGKILL), 0);
+    (void)sleep_twice(h);
+    helper_wait_for(&h->page->starts, starts + 5);
+    for (int i = 0; i < 5 && !shared; i++)
+        shared = sleep_twice(h) < 2 * HELPER_SLEEP_MS;
+    assert_true(shared);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_worker_call__unread_when_worker_dies__sent_again),
         cmocka_unit_test(test_worker_call__more_threads_than_lanes__each_gets_its_own),
         cmocka_unit_test(test_worker_call__two_at_once__both_workers_busy),
+        cmocka_unit_test(test_worker_call__worker_replaced__its_successor_gets_connections),
         cmocka_unit_test(test_worker_serve_once__adopted_connection__served_until_closed),
     };
 
