@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "pkcs11/ckr.h"
 #include "pkcs11/initialise.h"
+#include "pkcs11/library.h"
 
 #include <dlfcn.h>
 #include <libp11.h>
@@ -12,6 +13,7 @@
 enum { MODULE_TEXT_MAX = 8 * 1024 }; /* of tokens seen; a message has 199 bytes of it */
 
 struct pkcs11_module {
+    struct pkcs11_library file;
     void *library;
     CK_FUNCTION_LIST *calls; /* NULL: not initialised */
     const struct pkcs11_quirk *quirk;
@@ -45,15 +47,18 @@ static enum esign_rc module_unavailable(struct fault *f, const char *what, const
                         why ? why : "no reason given");
 }
 
-static enum esign_rc module_initialise(struct pkcs11_module *module, const char *path,
-                                       const char *init_args, struct fault *f)
+static enum esign_rc module_initialise(struct pkcs11_module *module, const char *init_args,
+                                       struct fault *f)
 {
+    const char *path = module->file.path;
     CK_RV (*get_functions)(CK_FUNCTION_LIST **);
     CK_FUNCTION_LIST *calls = NULL;
 
-    module->library = path[0] == '/' ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    module->library = dlopen(pkcs11_library_name(&module->file), RTLD_NOW | RTLD_LOCAL);
     if (!module->library)
-        return module_unavailable(f, path, path[0] == '/' ? dlerror() : "not an absolute path");
+        return module_unavailable(f, path, dlerror());
+    if (!pkcs11_library_is_unchanged(&module->file))
+        return fault_reason(f, ESIGN_E_HSM, "module", "the module's file is being written to");
     void *symbol = dlsym(module->library, "C_GetFunctionList");
     if (!symbol)
         return module_unavailable(f, path, "it is not a PKCS#11 module");
@@ -68,14 +73,14 @@ static enum esign_rc module_initialise(struct pkcs11_module *module, const char 
 }
 
 /* libp11 finds the module initialised and leaves it as it is: no locking, no second thread. */
-static enum esign_rc module_join(struct pkcs11_module *module, const char *path, struct fault *f)
+static enum esign_rc module_join(struct pkcs11_module *module, struct fault *f)
 {
     PKCS11_CTX *context = PKCS11_CTX_new();
 
-    if (!context || PKCS11_CTX_load(context, path) != 0) {
+    if (!context || PKCS11_CTX_load(context, pkcs11_library_name(&module->file)) != 0) {
         if (context)
             PKCS11_CTX_free(context);
-        return module_unavailable(f, path, "libp11 can't use it");
+        return module_unavailable(f, module->file.path, "libp11 can't use it");
     }
     module->slots_context = context;
     return ESIGN_OK;
@@ -84,17 +89,18 @@ static enum esign_rc module_join(struct pkcs11_module *module, const char *path,
 enum esign_rc pkcs11_module_load(const struct config *config, size_t index,
                                  struct pkcs11_module **ret, struct fault *f)
 {
-    const char *path = config_token_str(config, index, "module");
-
     enum esign_rc rc = module_set_environment(config, index, f);
     if (rc != ESIGN_OK)
         return rc;
     struct pkcs11_module *module = calloc(1, sizeof(*module));
     if (!module)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a module");
-    rc = module_initialise(module, path, config_token_str(config, index, "init_args"), f);
+    rc = pkcs11_library_open(config_token_str(config, index, "module"),
+                             config_token_str(config, index, "module_sha256"), &module->file, f);
     if (rc == ESIGN_OK)
-        rc = module_join(module, path, f);
+        rc = module_initialise(module, config_token_str(config, index, "init_args"), f);
+    if (rc == ESIGN_OK)
+        rc = module_join(module, f);
     if (rc != ESIGN_OK) {
         pkcs11_module_free(module);
         return rc;
@@ -113,6 +119,7 @@ void pkcs11_module_free(struct pkcs11_module *module)
     } else if (module->calls) {
         (void)module->calls->C_Finalize(NULL); /* the process ends in any case */
     }
+    pkcs11_library_close(&module->file);
     free(module);
 }
 

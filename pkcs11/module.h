@@ -8,8 +8,9 @@
 
 struct pkcs11_module;
 
-/* Set the token's environment lines, load its module and initialise it; then let libp11 join in for
- * the slots.  ret: owned by the caller.  ESIGN_E_HSM reason "unavailable". */
+/* Set the token's environment lines, load its module, if its file is the configured one, and
+ * initialise it; then let libp11 join in for the slots.  ret: owned by the caller.  ESIGN_E_HSM
+ * reason "module": as pkcs11_library_open(); "unavailable". */
 enum esign_rc pkcs11_module_load(const struct config *config, size_t index,
                                  struct pkcs11_module **ret, struct fault *f) MUST_CHECK;
 

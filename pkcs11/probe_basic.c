@@ -1,5 +1,6 @@
 /* What a token says of itself without a PIN. */
 #include "pkcs11/ckr.h"
+#include "pkcs11/library.h"
 #include "pkcs11/probe_internal.h"
 
 #include "base/cleanup.h"
@@ -9,29 +10,10 @@
 
 enum { BASIC_MECHANISMS_MAX = 512 };
 
-/* SHA-256 of the module's file in hex. */
-static bool basic_hash_file(const char *path, char ret[2 * SHA256_LEN + 1])
-{
-    CLEANUP(EVP_MD_CTX_free_p) EVP_MD_CTX *context = EVP_MD_CTX_new();
-    CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    uint8_t part[16384], hash[SHA256_LEN];
-    ssize_t n = 0;
-
-    if (!context || fd < 0 || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1)
-        return false;
-    while ((n = read(fd, part, sizeof(part))) > 0)
-        if (EVP_DigestUpdate(context, part, (size_t)n) != 1)
-            return false;
-    if (n < 0 || EVP_DigestFinal_ex(context, hash, NULL) != 1)
-        return false;
-    encode_hex(bytes_of(hash, sizeof(hash)), ret);
-    return true;
-}
-
 PROBE_TRY(probe_try_module)
 {
     const char *path = config_token_str(p->config, p->index, "module");
-    char maker[33], library[33], hash[2 * SHA256_LEN + 1];
+    char maker[33], library[33], hash[PKCS11_HASH_TEXT];
     struct fault f = {0};
     CK_INFO info = {0};
 
@@ -51,7 +33,7 @@ PROBE_TRY(probe_try_module)
     probe_fact(p, "cryptoki", "%u.%u", info.cryptokiVersion.major, info.cryptokiVersion.minor);
     probe_fact(p, "library", "%s %s %u.%u", maker, library, info.libraryVersion.major,
                info.libraryVersion.minor);
-    if (basic_hash_file(path, hash))
+    if (pkcs11_library_hash(path, hash, NULL) == ESIGN_OK)
         probe_fact(p, "module_sha256", "%s", hash);
     bool old = info.cryptokiVersion.major < 2 ||
                (info.cryptokiVersion.major == 2 && info.cryptokiVersion.minor < 20);

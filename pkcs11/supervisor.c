@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "pkcs11/init.h"
+#include "pkcs11/library.h"
 #include "pkcs11/probe.h"
 #include "pkcs11/worker.h"
 #include "sandbox/sandbox.h"
@@ -99,6 +100,18 @@ static int supervisor_test(struct config *config, size_t index,
     return supervisor_report(report, fd, f);
 }
 
+/* Where any file would be loaded, tell which one it is now, for the configuration. */
+static void supervisor_tell_module(const struct config *config, size_t index)
+{
+    const char *path = config_token_str(config, index, "module");
+    char hash[PKCS11_HASH_TEXT];
+
+    if (config_token_str(config, index, "module_sha256")[0] == '\0' &&
+        pkcs11_library_hash(path, hash, NULL) == ESIGN_OK)
+        log_notice("a changed module would be loaded token=%s module=%s module_sha256=%s",
+                   config_token_str(config, index, "name"), path, hash);
+}
+
 static int supervisor_serve(const struct config *config, size_t index, struct fault *f)
 {
     CLEANUP(pkcs11_worker_free_p) struct pkcs11_worker *worker = NULL;
@@ -115,6 +128,7 @@ static int supervisor_serve(const struct config *config, size_t index, struct fa
         log_error("can't start: %s", f->detail);
         return EXIT_FAILURE;
     }
+    supervisor_tell_module(config, index);
     const struct worker_service service = pkcs11_worker_service(worker, caller);
     return worker_supervise(listen_fd, &service);
 }

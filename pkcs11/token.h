@@ -48,7 +48,7 @@ const char *token_wrap_name(enum token_wrap w);       /* NULL: unknown */
 enum { TOKEN_WRAPPED_MAX = 4096 }; /* bytes of a wrapped private key */
 
 /* All calls below block at most until deadline_at_ms (monotonic).  ESIGN_E_HSM (retryable; reason
- * "worker", "unavailable", "pin", "key" or "value"), ESIGN_E_DEADLINE. */
+ * "worker", "unavailable", "module", "pin", "key" or "value"), ESIGN_E_DEADLINE. */
 enum esign_rc token_info(struct token *t, int64_t deadline_at_ms, struct token_info *ret,
                          struct fault *f) MUST_CHECK;
 

@@ -27,7 +27,8 @@ struct service {
     char directory[64];
     pid_t supervisor; /* 0: not running */
     struct token *token;
-    bool remembers; /* it has a state directory */
+    bool remembers;            /* it has a state directory */
+    const char *module_sha256; /* option; NULL: not set */
 };
 
 static inline int64_t service_now(void)
@@ -118,6 +119,10 @@ static inline void service_write_config(const struct service *s, const char *uri
                 "  socket = \"%s/sock\"; environment = ( \"SOFTHSM2_CONF=%s/softhsm2.conf\",\n"
                 "  \"SHIM_MODULE=/usr/lib/softhsm/libsofthsm2.so\", \"SHIM_DIR=%s\" ); } );\n",
                 s->directory, uri, workers, s->directory, s->directory, s->directory);
+    if (s->module_sha256) {
+        c.len -= strlen(" } );\n");
+        buf_put_fmt(&c, " module_sha256 = \"%s\"; } );\n", s->module_sha256);
+    }
     assert_true(buf_ok(&c));
     service_write(s, "conf", 0644, buf_bytes(&c));
     buf_done(&c);

@@ -76,6 +76,12 @@ static CK_RV shim_attributes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
     return rv;
 }
 
+static __attribute__((constructor)) void shim_loaded(void)
+{
+    if (getenv("SHIM_DIR"))
+        shim_count("loads");
+}
+
 static CK_RV shim_login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin,
                         CK_ULONG len)
 {

@@ -2,6 +2,7 @@
 #include "service.h"
 
 #include "base/cleanup.h"
+#include "pkcs11/library.h"
 
 #include <pthread.h>
 
@@ -236,6 +237,14 @@ static void test_token_sign__device_removed__worker_replaced(void **state)
         fail_msg("%s: %s", f.reason, f.detail);
 }
 
+/* Restart the service of a test with something changed. */
+static void restart(struct service *s)
+{
+    assert_int_equal(service_end(s), 0);
+    service_unset(s, "logins");
+    service_start(s);
+}
+
 static void test_token_try__device_removed__lost(void **state)
 {
     REQ("design 2", "design 3");
@@ -260,6 +269,9 @@ static void test_token_renew__older_session__opened_anew_once(void **state)
     CLEANUP(buf_done) struct buf spki = buf_new(TOKEN_SPKI_MAX);
     CLEANUP(buf_done) struct buf value = buf_new(TOKEN_SIGNATURE_MAX);
 
+    service_write_config(s, "pkcs11:token=esign%20test", 1); /* nobody else logs in */
+    restart(s);
+    service_wait_for(s, NULL);
     make_key(s, TOKEN_P256, 0x2a, &spki);
     assert_int_equal(sign(s, 0x2a, 32, &value, NULL), ESIGN_OK);
     size_t logins = service_size(s, "logins");
@@ -270,6 +282,9 @@ static void test_token_renew__older_session__opened_anew_once(void **state)
     assert_int_equal(token_renew(s->token, SERVICE_WAIT_MS, soon(), NULL), ESIGN_OK);
     assert_int_equal(sign(s, 0x2a, 32, &value, NULL), ESIGN_OK);
     assert_int_equal(service_size(s, "logins"), logins + 1);
+    service_write_config(s, "pkcs11:token=esign%20test", 2);
+    restart(s);
+    service_wait_for(s, NULL);
 }
 
 struct maker {
@@ -494,14 +509,6 @@ static void test_init__label_in_use__conflict(void **state)
     assert_string_equal(before, after);
 }
 
-/* Restart the service of a test with something changed. */
-static void restart(struct service *s)
-{
-    assert_int_equal(service_end(s), 0);
-    service_unset(s, "logins");
-    service_start(s);
-}
-
 static void kill_workers(const struct service *s)
 {
     pid_t workers[8];
@@ -614,6 +621,51 @@ static void test_find__other_token_of_the_label__not_used(void **state)
     s->remembers = false;
 }
 
+/* Restart with that module_sha256; the answer has that reason (NULL: success) and text. */
+static void restart_with_hash(struct service *s, const char *hash, const char *reason,
+                              const char *text)
+{
+    struct token_info info;
+    struct fault f = {0};
+
+    assert_int_equal(service_end(s), 0);
+    s->module_sha256 = hash;
+    service_write_config(s, "pkcs11:token=esign%20test", 2);
+    service_unset(s, "loads");
+    service_start(s);
+    service_wait_for(s, reason);
+    if (reason) {
+        assert_int_equal(token_info(s->token, soon(), &info, &f), ESIGN_E_HSM);
+        assert_non_null(strstr(f.detail, text));
+    }
+}
+
+static void test_module__file_not_the_configured_one__not_loaded(void **state)
+{
+    REQ("11.10(a)", "design 2", "style 22");
+    struct service *s = service_of(state);
+    CLEANUP(buf_done) struct buf spki = buf_new(TOKEN_SPKI_MAX);
+    CLEANUP(buf_done) struct buf value = buf_new(TOKEN_SIGNATURE_MAX);
+    char path[PATH_MAX], first[PKCS11_HASH_TEXT], changed[PKCS11_HASH_TEXT];
+
+    service_path(s, "shim.so", path);
+    assert_int_equal(pkcs11_library_hash(path, first, NULL), ESIGN_OK);
+    restart_with_hash(s, first, NULL, NULL);
+    assert_true(service_size(s, "loads") > 0);
+    make_key(s, TOKEN_P256, 0x60, &spki); /* the module is opened anew in one process */
+    assert_int_equal(sign(s, 0x60, 32, &value, NULL), ESIGN_OK);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC); /* an update, or worse */
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(pkcs11_library_hash(path, changed, NULL), ESIGN_OK);
+    restart_with_hash(s, first, "module", changed);
+    assert_int_equal(service_size(s, "loads"), 0);
+    restart_with_hash(s, "not a hash", "module", "64 characters");
+    assert_int_equal(service_size(s, "loads"), 0);
+    restart_with_hash(s, changed, NULL, NULL); /* somebody has said that it is meant */
+    restart_with_hash(s, NULL, NULL, NULL);
+}
+
 static void test_login__final_try__not_used_up(void **state)
 {
     REQ("11.300(d)", "design 8");
@@ -718,6 +770,7 @@ int main(void)
         cmocka_unit_test(test_init__label_in_use__conflict),
         cmocka_unit_test(test_login__wrong_pin__sent_once),
         cmocka_unit_test(test_login__wrong_pin__not_sent_by_later_services),
+        cmocka_unit_test(test_module__file_not_the_configured_one__not_loaded),
         cmocka_unit_test(test_login__final_try__not_used_up),
         cmocka_unit_test(test_token_sign__key_wants_pin_each_time__given_each_time),
         cmocka_unit_test(test_find__other_token_of_the_label__not_used),
