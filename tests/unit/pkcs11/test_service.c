@@ -652,8 +652,8 @@ static void test_module__file_not_the_configured_one__not_loaded(void **state)
     assert_int_equal(pkcs11_library_hash(path, first, NULL), ESIGN_OK);
     restart_with_hash(s, first, NULL, NULL);
     assert_true(service_size(s, "loads") > 0);
-    make_key(s, TOKEN_P256, 0x60, &spki); /* the module is opened anew in one process */
-    assert_int_equal(sign(s, 0x60, 32, &value, NULL), ESIGN_OK);
+    make_key(s, TOKEN_P256, 0xe0, &spki); /* the module is opened anew in one process */
+    assert_int_equal(sign(s, 0xe0, 32, &value, NULL), ESIGN_OK);
     int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC); /* an update, or worse */
     assert_int_equal(write(fd, "x", 1), 1);
     assert_int_equal(close(fd), 0);
