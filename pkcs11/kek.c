@@ -17,9 +17,12 @@ static CK_ATTRIBUTE kek_flag(CK_ATTRIBUTE_TYPE type, bool on)
     return kek_attribute(type, on ? &yes : &no, sizeof(CK_BBOOL));
 }
 
-/* C_GenerateKey, with or without the template for what it unwraps. */
+/* What a token may not know, from the end of the template: CKA_COPYABLE, CKA_UNWRAP_TEMPLATE. */
+enum { KEK_OPTIONAL = 2 };
+
+/* C_GenerateKey, without the last so many attributes. */
 static CK_RV kek_generate(const struct pkcs11_session *s, const struct pkcs11_kek_order *order,
-                          bool guarded, CK_OBJECT_HANDLE *ret)
+                          CK_ULONG without, CK_OBJECT_HANDLE *ret)
 {
     static const CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     static const CK_KEY_TYPE type = CKK_AES;
@@ -42,9 +45,11 @@ static CK_RV kek_generate(const struct pkcs11_session *s, const struct pkcs11_ke
         kek_flag(CKA_VERIFY, false),
         kek_attribute(CKA_ID, order->id, TOKEN_KEY_ID_LEN),
         kek_attribute(CKA_LABEL, order->label, strlen(order->label)),
+        kek_flag(CKA_MODIFIABLE, false), /* or its holder could let it decrypt */
         kek_attribute(CKA_UNWRAP_TEMPLATE, inner, sizeof(inner)),
+        kek_flag(CKA_COPYABLE, false), /* the same by a copy */
     };
-    CK_ULONG count = sizeof(template) / sizeof(template[0]) - (guarded ? 0 : 1);
+    CK_ULONG count = sizeof(template) / sizeof(template[0]) - without;
 
     return s->calls->C_GenerateKey(s->handle, &mechanism, template, count, ret);
 }
@@ -70,7 +75,7 @@ static enum esign_rc kek_check_attributes(const struct pkcs11_session *s, CK_OBJ
         {CKA_TOKEN, CK_TRUE, "CKA_TOKEN"},      {CKA_SENSITIVE, CK_TRUE, "CKA_SENSITIVE"},
         {CKA_WRAP, CK_TRUE, "CKA_WRAP"},        {CKA_EXTRACTABLE, CK_FALSE, "CKA_EXTRACTABLE"},
         {CKA_UNWRAP, CK_TRUE, "CKA_UNWRAP"},    {CKA_ENCRYPT, CK_FALSE, "CKA_ENCRYPT"},
-        {CKA_DECRYPT, CK_FALSE, "CKA_DECRYPT"},
+        {CKA_DECRYPT, CK_FALSE, "CKA_DECRYPT"}, {CKA_MODIFIABLE, CK_FALSE, "CKA_MODIFIABLE"},
     };
 
     for (size_t i = 0; i < sizeof(demands) / sizeof(demands[0]); i++) {
@@ -144,9 +149,9 @@ static enum esign_rc kek_try_all(struct pkcs11_session *s, const struct pkcs11_k
             return rc;
     }
     struct fault last = *f;
-    return fault_set(f, ESIGN_E_UNSUPPORTED,
-                     "the token can't wrap %s keys and unwrap them (%.100s)",
-                     token_algorithm_name(order->mechanism->algorithm), last.detail);
+    return fault_reason(f, ESIGN_E_UNSUPPORTED, "mechanism",
+                        "the token can't wrap %s keys and unwrap them (%.100s)",
+                        token_algorithm_name(order->mechanism->algorithm), last.detail);
 }
 
 static enum esign_rc kek_check_unused(const struct pkcs11_session *s,
@@ -173,12 +178,12 @@ enum esign_rc pkcs11_kek_make(struct pkcs11_session *session, const struct pkcs1
         rc = kek_check_unused(session, order->id, f);
     if (rc != ESIGN_OK)
         return rc;
-    CK_RV rv = kek_generate(session, order, true, &kek);
-    if (kek_is_unknown(rv))
-        rv = kek_generate(session, order, false, &kek);
+    CK_RV rv = kek_generate(session, order, 0, &kek);
+    for (CK_ULONG i = 1; kek_is_unknown(rv) && i <= KEK_OPTIONAL; i++)
+        rv = kek_generate(session, order, i, &kek);
     if (rv == CKR_MECHANISM_INVALID || rv == CKR_FUNCTION_NOT_SUPPORTED)
-        return fault_set(f, ESIGN_E_UNSUPPORTED, "the token can't make AES keys (%s)",
-                         pkcs11_ckr_name(rv));
+        return fault_reason(f, ESIGN_E_UNSUPPORTED, "mechanism",
+                            "the token can't make AES keys (%s)", pkcs11_ckr_name(rv));
     if (rv != CKR_OK)
         return pkcs11_fail(f, rv, "C_GenerateKey");
     rc = kek_check_attributes(session, kek, f);

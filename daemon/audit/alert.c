@@ -15,6 +15,7 @@ static const char *const alert_names[AUDIT_ALERT_COUNT] = {
     [AUDIT_ALERT_REPLAY] = "replay",
     [AUDIT_ALERT_RECORD_SWAP] = "record-swap",
     [AUDIT_ALERT_UNUSABLE_CREDENTIAL] = "unusable-credential",
+    [AUDIT_ALERT_TAMPERED] = "tampered",
     [AUDIT_ALERT_ROLLBACK] = "rollback",
 };
 

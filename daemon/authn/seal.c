@@ -13,6 +13,20 @@ enum {
 
 DEFINE_CLEANUP(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_free)
 
+enum esign_rc seal_about_row(const json_t *row, const char *signer_id, const char *key,
+                             int64_t generation, struct buf *spki, struct seal_about *ret,
+                             struct fault *f)
+{
+    const char *kek = json_str(row, "kek"), *wrap = json_str(row, "wrap");
+    const char *base64 = json_str(row, "spki");
+
+    buf_clear(spki);
+    if (!kek || !wrap || !base64 || decode_base64(base64, strlen(base64), spki) != ESIGN_OK)
+        return fault_set(f, ESIGN_E_INTERNAL, "the key's row is not one of custody K2");
+    *ret = (struct seal_about){signer_id, key, kek, wrap, buf_bytes(spki), generation};
+    return ESIGN_OK;
+}
+
 /* The associated data: canonical JSON. */
 static enum esign_rc seal_about_text(const struct seal_about *about, struct buf *ret,
                                      struct fault *f)

@@ -15,6 +15,13 @@ struct seal_about {
     int64_t generation;     /* counts the passwords under which this key was sealed, from 1 */
 };
 
+/* What the row of a key says that its blob must belong to.  signer_id: of the person, and key: as
+ * that person's row names it, so that another's row is not believed.  spki: filled, and borrowed by
+ * ret.  ESIGN_E_INTERNAL: the row is not of custody K2. */
+enum esign_rc seal_about_row(const json_t *row, const char *signer_id, const char *key,
+                             int64_t generation, struct buf *spki, struct seal_about *ret,
+                             struct fault *f) MUST_CHECK;
+
 /* Seal wrapped under sealing (HASH_KEY_LEN bytes, of hash_make_key).  ret: the row's member
  * "sealed", owned by the caller.  ESIGN_E_INTERNAL. */
 enum esign_rc seal_close(const struct secret *sealing, const struct seal_about *about,

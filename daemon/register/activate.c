@@ -3,8 +3,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/encode.h"
-#include "base/log.h"
 #include "register/register_internal.h"
 
 /* One activation. */
@@ -12,16 +10,12 @@ struct activate_job {
     struct site *site;
     const struct register_origin *origin;
     const struct register_activation *a;
-    json_t *signer, *secret, *statement, *policy, *keygen;
-    int64_t signer_seq, secret_seq, announced_seq;
+    json_t *signer, *secret, *statement, *policy;
+    int64_t signer_seq, secret_seq;
     bool proved; /* the caller has the codes */
     const char *signer_id;
-    const char *custody; /* borrowed from policy */
-    enum token_algorithm algorithm;
-    uint8_t key_id[TOKEN_KEY_ID_LEN];
-    char key_hex[2 * TOKEN_KEY_ID_LEN + 1];
     char phc[HASH_PHC_MAX];
-    struct buf spki, certificate;
+    struct register_making making;
 };
 
 static void activate_done(struct activate_job *j)
@@ -30,9 +24,7 @@ static void activate_done(struct activate_job *j)
     json_decref(j->secret);
     json_decref(j->statement);
     json_decref(j->policy);
-    json_decref(j->keygen);
-    buf_done(&j->spki);
-    buf_done(&j->certificate);
+    register_making_done(&j->making);
 }
 
 static struct audit_act activate_act(const struct activate_job *j, const char *action,
@@ -125,110 +117,23 @@ static enum esign_rc activate_check_wishes(struct activate_job *j, struct fault 
 /* A signer with a card gets no key: two officers register the card's (card.c). */
 static bool activate_is_card(const struct activate_job *j)
 {
-    return strcmp(j->custody, "K3") == 0;
+    return strcmp(j->making.custody, "K3") == 0;
 }
 
-/* The algorithm: asked for or the token's, and in policy. */
-static enum esign_rc activate_algorithm(struct activate_job *j, struct fault *f)
+/* What key there will be: of the custody that the policy says, and in policy. */
+static enum esign_rc activate_choose(struct activate_job *j, struct fault *f)
 {
-    const json_t *allowed = json_object_get(j->policy, "signer_algorithms");
-    const char *name = j->a->algorithm ? j->a->algorithm
-                                       : token_algorithm_name(site_algorithm(j->site, SITE_SIGNER));
-
-    j->custody = register_custody(j->policy, j->signer);
-    if (activate_is_card(j))
-        return j->a->algorithm ? fault_field(f, ESIGN_E_PROTO, "algorithm",
-                                             "a signer's card brings its own key")
-                               : ESIGN_OK;
-    j->algorithm = token_algorithm_by_name(name);
-    for (size_t i = 0; j->algorithm && i < json_array_size(allowed); i++)
-        if (strcmp(json_string_value(json_array_get(allowed, i)), name) == 0)
-            return ESIGN_OK;
-    return fault_field(f, ESIGN_E_POLICY, "algorithm",
-                       "the policy does not allow keys of this kind");
-}
-
-/* The key is announced in the trail before it exists, so that none is on the token unknown, and the
- * one-time secret is taken, so that it makes one key only. */
-static enum esign_rc activate_announce(struct activate_job *j, struct fault *f)
-{
-    char object[80];
-    struct store_change change = {0};
-    struct store_receipt receipt;
-    CLEANUP(json_decref_p)
-    json_t *new_value = json_pack("{s:s, s:s}", "algorithm", token_algorithm_name(j->algorithm),
-                                  "token", token_name(site_token(j->site, SITE_SIGNER)));
-
-    bytes_random(j->key_id, sizeof(j->key_id));
-    encode_hex(bytes_of(j->key_id, sizeof(j->key_id)), j->key_hex);
-    (void)snprintf(object, sizeof(object), "key/%s", j->key_hex);
-    j->keygen = json_pack("{s:s, s:s, s:s, s:s, s:s}", "key", j->key_hex, "signer_id", j->signer_id,
-                          "token", token_name(site_token(j->site, SITE_SIGNER)), "algorithm",
-                          token_algorithm_name(j->algorithm), "state", "announced");
-    if (json_object_set_new(j->secret, "state", json_string("using")) != 0)
-        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a secret");
-    site_put(&change, "keygen", j->key_hex, j->keygen);
-    site_put(&change, "secret", j->signer_id, j->secret);
-    site_guard(&change, "keygen", j->key_hex, -1);
-    site_guard(&change, "secret", j->signer_id, j->secret_seq);
-    site_guard(&change, "signer", j->signer_id, j->signer_seq);
-    struct audit_act act = activate_act(j, "key.generate", object);
-    act.new_value = new_value;
-    enum esign_rc rc = site_commit(j->site, &act, &change, j->origin->deadline_at_ms, &receipt, f);
-    if (rc == ESIGN_OK)
-        j->announced_seq = receipt.seq;
-    return rc;
-}
-
-/* Nothing came of an announced key: say so, and give the secret back.  *f stays as it is. */
-static enum esign_rc activate_failed(struct activate_job *j, struct fault *f)
-{
-    struct fault failed = *f;
-    struct audit_act act = activate_act(j, "key.failed", NULL);
-
-    act.result = failed.rc;
-    act.result_reason = failed.reason;
-    if (register_end_keygen(j->site, &act, j->keygen, j->announced_seq, f) != ESIGN_OK)
-        log_error("an announced key could not be ended key=%s code=%s detail=\"%s\"", j->key_hex,
-                  fault_name(f->rc), f->detail); /* the next start does it */
-    *f = failed;
-    return failed.rc;
-}
-
-static enum esign_rc activate_key(struct activate_job *j, struct fault *f)
-{
-    int64_t deadline = site_token_deadline(j->site, SITE_SIGNER, j->origin->deadline_at_ms);
-
-    return token_generate(site_token(j->site, SITE_SIGNER), j->algorithm, j->key_id,
-                          json_str(j->signer, "user_id"), deadline, &j->spki, f);
-}
-
-static enum esign_rc activate_certificate(struct activate_job *j, struct fault *f)
-{
-    CLEANUP(buf_done) struct buf ca_spki = buf_new(TOKEN_SPKI_MAX);
-    CLEANUP(buf_done) struct buf ca_cert = buf_new(SITE_CERT_MAX);
-    CLEANUP(json_decref_p) json_t *site_row = NULL;
-    struct ca_key ca = {0};
-    int64_t now_ms = clock_now_ms(site_clock(j->site));
-    enum esign_rc rc = site_ca(j->site, &ca, &ca_spki, &ca_cert, f);
-
-    if (rc == ESIGN_OK)
-        rc = store_get(site_store(j->site), "site", "site", &site_row, NULL, f);
-    if (rc != ESIGN_OK)
-        return rc;
-    int64_t days = json_int(j->policy, "certificate.signer_days", 1095);
-    const struct ca_certificate wanted = {
-        .subject_spki = buf_bytes(&j->spki),
-        .common_name = json_str(j->signer, "printed_name"),
-        .user_id = json_str(j->signer, "user_id"),
-        .signer_id = j->signer_id,
-        .organisation = json_str(site_row, "organisation"),
-        .not_before_ms = now_ms,
-        .not_after_ms = now_ms + days * 24 * 3600 * 1000,
-    };
-    return ca_issue(&ca, buf_bytes(&ca_cert), &wanted,
-                    site_token_deadline(j->site, SITE_CA, j->origin->deadline_at_ms),
-                    &j->certificate, f);
+    j->making.signer = j->signer;
+    j->making.signer_seq = j->signer_seq;
+    j->making.secret = j->secret;
+    j->making.secret_seq = j->secret_seq;
+    j->making.policy = j->policy;
+    j->making.custody = register_custody(j->policy, j->signer);
+    if (!activate_is_card(j))
+        return register_making_check(&j->making, j->a->algorithm, f);
+    return j->a->algorithm
+               ? fault_field(f, ESIGN_E_PROTO, "algorithm", "a signer's card brings its own key")
+               : ESIGN_OK;
 }
 
 static enum esign_rc activate_update_signer(struct activate_job *j, struct fault *f)
@@ -242,10 +147,8 @@ static enum esign_rc activate_update_signer(struct activate_job *j, struct fault
     if (json_object_set_new(j->signer, "state", json_string("active")) ||
         json_object_set_new(j->signer, "activated", json_string(at)) ||
         json_object_set_new(j->signer, "statement", accepted) ||
-        json_object_set_new(j->signer, "custody", json_string(j->custody)) ||
-        json_object_set_new(j->secret, "state", json_string("used")) ||
-        (j->keygen && (json_object_set_new(j->signer, "key", json_string(j->key_hex)) ||
-                       json_object_set_new(j->keygen, "state", json_string("done")))))
+        json_object_set_new(j->signer, "custody", json_string(j->making.custody)) ||
+        json_object_set_new(j->secret, "state", json_string("used")))
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a signer");
     return ESIGN_OK;
 }
@@ -263,12 +166,10 @@ static enum esign_rc activate_commit(struct activate_job *j, struct fault *f)
     CLEANUP(json_decref_p)
     json_t *credential = json_pack("{s:s, s:s, s:s, s:s}", "signer_id", j->signer_id, "state",
                                    "active", "phc", j->phc, "changed", at);
-    CLEANUP(json_decref_p)
-    json_t *key = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "key", j->key_hex, "signer_id", j->signer_id,
-        "token", token_name(site_token(j->site, SITE_SIGNER)), "algorithm",
-        token_algorithm_name(j->algorithm), "custody", j->custody, "created", at, "spki",
-        site_encode(buf_bytes(&j->spki)), "certificate", site_encode(buf_bytes(&j->certificate)));
+    if (j->making.keygen)
+        rc = register_making_into(&j->making, j->signer, credential, &change, f);
+    if (rc != ESIGN_OK)
+        return rc;
     CLEANUP(json_decref_p)
     json_t *attempt = json_pack("{s:s, s:i}", "signer_id", j->signer_id, "failures", 0);
     CLEANUP(json_decref_p)
@@ -280,12 +181,8 @@ static enum esign_rc activate_commit(struct activate_job *j, struct fault *f)
     site_put(&change, "credential", j->signer_id, credential);
     site_put(&change, "attempt", j->signer_id, attempt);
     site_guard(&change, "signer", j->signer_id, j->signer_seq);
-    site_guard(&change, "secret", j->signer_id, j->keygen ? j->announced_seq : j->secret_seq);
-    if (j->keygen) {
-        site_put(&change, "key", j->key_hex, key);
-        site_put(&change, "keygen", j->key_hex, j->keygen);
-        site_guard(&change, "keygen", j->key_hex, j->announced_seq);
-    }
+    site_guard(&change, "secret", j->signer_id,
+               j->making.keygen ? j->making.announced_seq : j->secret_seq);
     (void)snprintf(object, sizeof(object), "signer/%s", j->signer_id);
     struct audit_act act = activate_act(j, "signer.activate", object);
     act.new_value = new_value;
@@ -302,24 +199,21 @@ static enum esign_rc activate_check(struct activate_job *j, struct fault *f)
     if (rc == ESIGN_OK)
         rc = activate_check_wishes(j, f);
     if (rc == ESIGN_OK)
-        rc = activate_algorithm(j, f);
+        rc = activate_choose(j, f);
     if (rc == ESIGN_OK)
-        rc = hash_make(site_hash(j->site), j->a->password, j->origin->deadline_at_ms, j->phc, f);
+        rc = register_hash_password(j->site, j->making.custody, j->a->password,
+                                    j->origin->deadline_at_ms, j->phc, &j->making.sealing, f);
     if (rc == ESIGN_OK && !activate_is_card(j))
-        rc = activate_announce(j, f);
+        rc = register_making_announce(&j->making, f);
     return rc;
 }
 
 /* What follows the announcement. */
 static enum esign_rc activate_make(struct activate_job *j, struct fault *f)
 {
-    enum esign_rc rc = activate_key(j, f);
+    enum esign_rc rc = register_making_make(&j->making, f);
 
-    if (rc == ESIGN_OK)
-        rc = activate_certificate(j, f);
-    if (rc == ESIGN_OK)
-        rc = activate_commit(j, f);
-    return rc;
+    return rc == ESIGN_OK ? activate_commit(j, f) : rc;
 }
 
 enum esign_rc register_activate(struct site *s, const struct register_origin *origin,
@@ -329,8 +223,10 @@ enum esign_rc register_activate(struct site *s, const struct register_origin *or
     struct activate_job j = {.site = s,
                              .origin = origin,
                              .a = a,
-                             .spki = buf_new(TOKEN_SPKI_MAX),
-                             .certificate = buf_new(SITE_CERT_MAX)};
+                             .making = {.site = s,
+                                        .origin = origin,
+                                        .spki = buf_new(TOKEN_SPKI_MAX),
+                                        .certificate = buf_new(SITE_CERT_MAX)}};
     enum esign_rc rc = activate_find(&j, f);
 
     if (rc != ESIGN_OK)
@@ -341,7 +237,7 @@ enum esign_rc register_activate(struct site *s, const struct register_origin *or
     if (card && activate_commit(&j, f) != ESIGN_OK)
         return register_secret_refused(s, origin, "signer.activate", j.signer, j.proved, f);
     if (!card && activate_make(&j, f) != ESIGN_OK)
-        return activate_failed(&j, f);
+        return register_making_failed(&j.making, f);
     site_checkpoint_now(s);
     *ret = register_signer_view(s, j.signer);
     return *ret ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");

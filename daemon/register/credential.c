@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "register/register_internal.h"
 
+DEFINE_CLEANUP(struct secret *, secret_free)
+
 enum { CREDENTIAL_HISTORY = 12 }; /* without a number in the policy */
 
 /* Sites of the first days have none: a list that nobody has approved is not put in its place. */
@@ -99,13 +101,14 @@ static enum esign_rc credential_renew(json_t *credential, const char *phc, int64
     return failed ? fault_set(f, ESIGN_E_INTERNAL, "no memory for a credential") : ESIGN_OK;
 }
 
-enum esign_rc register_renew_password(struct site *s, json_t *credential, const char *user_id,
+enum esign_rc register_renew_password(struct site *s, json_t *credential, const json_t *signer,
                                       const struct secret *password, int64_t deadline_at_ms,
-                                      struct fault *f)
+                                      struct secret **ret_sealing, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *policy = NULL;
     char phc[HASH_PHC_MAX];
-    enum esign_rc rc = register_check_password(s, password, user_id, f);
+    const char *custody = register_is_sealed(signer) ? "K2" : "K1";
+    enum esign_rc rc = register_check_password(s, password, json_str(signer, "user_id"), f);
 
     if (rc == ESIGN_OK)
         rc = site_policy(s, &policy, NULL, f);
@@ -114,7 +117,7 @@ enum esign_rc register_renew_password(struct site *s, json_t *credential, const 
     int64_t history = json_int(policy, "password.history", CREDENTIAL_HISTORY);
     rc = credential_check_reuse(s, credential, history, password, deadline_at_ms, f);
     if (rc == ESIGN_OK)
-        rc = hash_make(site_hash(s), password, deadline_at_ms, phc, f);
+        rc = register_hash_password(s, custody, password, deadline_at_ms, phc, ret_sealing, f);
     if (rc == ESIGN_OK)
         rc = credential_renew(credential, phc, history, clock_now_ms(site_clock(s)), f);
     return rc;
@@ -125,6 +128,8 @@ enum esign_rc register_change_password(struct site *s, const struct register_ori
                                        const struct secret *password, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *credential = NULL;
+    CLEANUP(json_decref_p) json_t *bag = json_array();
+    CLEANUP(secret_free_p) struct secret *sealing = NULL;
     struct store_change change = {0};
     struct store_receipt receipt;
     char object[80];
@@ -136,8 +141,10 @@ enum esign_rc register_change_password(struct site *s, const struct register_ori
     CLEANUP(json_decref_p)
     json_t *old_value = json_pack("{s:s, s:s}", "state", json_str(credential, "state"), "changed",
                                   json_str(credential, "changed"));
-    rc =
-        register_renew_password(s, credential, owner->user_id, password, origin->deadline_at_ms, f);
+    rc = register_renew_password(s, credential, owner->signer, password, origin->deadline_at_ms,
+                                 &sealing, f);
+    if (rc == ESIGN_OK && register_is_sealed(owner->signer))
+        rc = register_seal_again(s, owner, sealing, credential, bag, &change, f);
     if (rc != ESIGN_OK)
         return rc;
     CLEANUP(json_decref_p)

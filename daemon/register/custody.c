@@ -9,7 +9,7 @@
 enum { CUSTODY_GROUPS_MAX = 64, CUSTODY_GROUP_LEN = 32 };
 
 /* What this version makes keys for. */
-static const char *const custody_words[] = {"K1", "K3"};
+static const char *const custody_words[] = {"K1", "K2", "K3"};
 
 static bool custody_known(const char *word)
 {
@@ -51,7 +51,7 @@ static enum esign_rc custody_check_groups(const json_t *policy, struct fault *f)
             !custody_known(json_str(row, "custody")))
             return fault_field(
                 f, ESIGN_E_POLICY, "custody.groups",
-                "custody.groups.%zu must have an id as group and K1 or K3 as custody", i);
+                "custody.groups.%zu must have an id as group and K1, K2 or K3 as custody", i);
         if (custody_of_group(policy, json_str(row, "group")) != row)
             return fault_field(f, ESIGN_E_POLICY, "custody.groups", "the group %s is named twice",
                                json_str(row, "group"));
@@ -68,7 +68,7 @@ enum esign_rc register_custody_check(const json_t *policy, struct fault *f)
         return ESIGN_OK;
     if (!custody_known(json_str(custody, "default")))
         return fault_field(f, ESIGN_E_POLICY, "custody.default",
-                           "custody.default must be K1 or K3");
+                           "custody.default must be K1, K2 or K3");
     if (!json_is_array(groups) || json_array_size(groups) > CUSTODY_GROUPS_MAX ||
         json_object_size(custody) != 2)
         return fault_field(f, ESIGN_E_POLICY, "custody.groups",
@@ -92,4 +92,15 @@ const char *register_custody(const json_t *policy, const json_t *signer)
     if (!word)
         word = json_str(policy, "custody.default");
     return word ? word : "K1";
+}
+
+bool register_custody_is_used(const json_t *policy, const char *custody)
+{
+    const json_t *groups = custody_groups(policy);
+    const char *word = json_str(policy, "custody.default");
+    bool used = word && strcmp(word, custody) == 0;
+
+    for (size_t i = 0; i < json_array_size(groups); i++)
+        used = used || strcmp(json_str(json_array_get(groups, i), "custody"), custody) == 0;
+    return used;
 }

@@ -30,6 +30,7 @@ struct init_job {
     json_t *evidences; /* one an officer */
     uint8_t evidence_key[INIT_KEY_LEN], log_key[TOKEN_KEY_ID_LEN], ca_key[TOKEN_KEY_ID_LEN];
     struct buf log_spki, ca_spki, ca_certificate;
+    json_t *kek; /* what the site's row says of the wrapping key; NULL: none; borrowed from bag */
     char phc[INIT_OFFICERS_MAX][HASH_PHC_MAX];
     char signer_ids[INIT_OFFICERS_MAX][SITE_ID_MAX];
     json_t *signers[INIT_OFFICERS_MAX]; /* rows as written; borrowed from bag */
@@ -169,18 +170,31 @@ static enum esign_rc init_check(struct init_job *j, struct fault *f)
     return rc;
 }
 
+static bool init_needs_kek(const struct init_job *j)
+{
+    return register_custody_is_used(j->rules.policy, "K2");
+}
+
 /* Every token must be able to make the keys that are asked of it, before any is made. */
 static enum esign_rc init_check_tokens(struct init_job *j, struct fault *f)
 {
     static const struct {
         enum site_role role;
         const char *option;
-    } roles[] = {{SITE_LOG, "roles.log"}, {SITE_CA, "roles.ca"}, {SITE_SIGNER, "roles.signer"}};
+    } roles[] = {{SITE_LOG, "roles.log"},
+                 {SITE_CA, "roles.ca"},
+                 {SITE_SIGNER, "roles.signer"},
+                 {SITE_KEK, "roles.kek"}};
 
     if (site_algorithm(j->site, SITE_LOG) != TOKEN_P256)
         return fault_field(f, ESIGN_E_POLICY, "key_algorithm",
                            "the log's token must make p256 keys (checkpoints are ECDSA P-256)");
+    if (init_needs_kek(j) && !site_token(j->site, SITE_KEK))
+        return fault_field(f, ESIGN_E_POLICY, "roles.kek",
+                           "the policy has signers in custody K2, which needs a token for it");
     for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        if (roles[i].role == SITE_KEK && !init_needs_kek(j))
+            continue;
         enum esign_rc rc =
             token_offers(site_token(j->site, roles[i].role), site_algorithm(j->site, roles[i].role),
                          j->origin->deadline_at_ms, f);
@@ -190,6 +204,32 @@ static enum esign_rc init_check_tokens(struct init_job *j, struct fault *f)
         return rc;
     }
     return ESIGN_OK;
+}
+
+/* The key that wraps those of custody K2, tried with the kind of key that signers will have. */
+static enum esign_rc init_make_kek(struct init_job *j, struct fault *f)
+{
+    struct token *token = site_token(j->site, SITE_KEK);
+    uint8_t key_id[TOKEN_KEY_ID_LEN];
+    char key[2 * TOKEN_KEY_ID_LEN + 1];
+    struct token_kek kek = {0};
+
+    bytes_random(key_id, sizeof(key_id));
+    encode_hex(bytes_of(key_id, sizeof(key_id)), key);
+    enum esign_rc rc =
+        token_make_kek(token, key_id, "esignd kek", site_algorithm(j->site, SITE_KEK),
+                       site_token_deadline(j->site, SITE_KEK, j->origin->deadline_at_ms), &kek, f);
+    if (rc != ESIGN_OK) {
+        (void)snprintf(f->field, sizeof(f->field), "roles.kek");
+        return rc;
+    }
+    j->kek = register_keep(j->bag,
+                           json_pack("{s:s, s:s, s:s, s:b}", "key", key, "token", token_name(token),
+                                     "wrap", token_wrap_name(kek.wrap), "guarded", kek.guarded));
+    if (!kek.guarded)
+        log_warn("the token of roles.kek unwraps keys so that they can be read (no "
+                 "CKA_UNWRAP_TEMPLATE); see esignd(8), CUSTODY");
+    return j->kek ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a wrapping key");
 }
 
 static enum esign_rc init_keys(struct init_job *j, struct fault *f)
@@ -204,6 +244,8 @@ static enum esign_rc init_keys(struct init_job *j, struct fault *f)
     if (rc == ESIGN_OK)
         rc = token_generate(site_token(s, SITE_CA), site_algorithm(s, SITE_CA), j->ca_key,
                             "esignd ca", deadline, &j->ca_spki, f);
+    if (rc == ESIGN_OK && init_needs_kek(j))
+        rc = init_make_kek(j, f);
     if (rc != ESIGN_OK)
         return rc;
     struct ca_key ca = {.token = site_token(s, SITE_CA),
@@ -355,16 +397,16 @@ static enum esign_rc init_enter_site(struct init_job *j, struct fault *f)
     encode_hex(bytes_of(j->ca_key, sizeof(j->ca_key)), ca_key);
     clock_format_utc(clock_now_ms(site_clock(j->site)), at);
     CLEANUP(json_decref_p)
-    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}",
-                            "organisation", json_str(j->body, "organisation"), "origin",
-                            config_str(site_config(j->site), "site.origin"), "initialised", at,
-                            "system_class", config_str(site_config(j->site), "system_class"),
-                            "system", site_system(j->site), "log_key", log_key, "ca_key", ca_key,
-                            "ca_algorithm", token_algorithm_name(site_algorithm(j->site, SITE_CA)),
-                            "log_spki", site_encode(buf_bytes(&j->log_spki)), "ca_spki",
-                            site_encode(buf_bytes(&j->ca_spki)), "ca_certificate",
-                            site_encode(buf_bytes(&j->ca_certificate)), "evidence_key",
-                            site_encode(bytes_of(j->evidence_key, sizeof(j->evidence_key))));
+    json_t *row = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:O*}", "organisation",
+        json_str(j->body, "organisation"), "origin",
+        config_str(site_config(j->site), "site.origin"), "initialised", at, "system_class",
+        config_str(site_config(j->site), "system_class"), "system", site_system(j->site), "log_key",
+        log_key, "ca_key", ca_key, "ca_algorithm",
+        token_algorithm_name(site_algorithm(j->site, SITE_CA)), "log_spki",
+        site_encode(buf_bytes(&j->log_spki)), "ca_spki", site_encode(buf_bytes(&j->ca_spki)),
+        "ca_certificate", site_encode(buf_bytes(&j->ca_certificate)), "evidence_key",
+        site_encode(bytes_of(j->evidence_key, sizeof(j->evidence_key))), "kek", j->kek);
     CLEANUP(json_decref_p) json_t *shown = row ? init_shown(j, row) : NULL;
     if (!shown)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for the site's row");

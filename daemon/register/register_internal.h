@@ -134,6 +134,63 @@ enum esign_rc register_custody_check_group(const json_t *policy, const char *gro
 /* The word for a signer's row; borrowed from the policy or static. */
 const char *register_custody(const json_t *policy, const json_t *signer);
 
+/* Whether anybody can get a key in that custody. */
+bool register_custody_is_used(const json_t *policy, const char *custody);
+
+/* ---- a signer's key (key.c): announced in the trail before it exists, so that none is on a token
+ * unknown; made and certified; entered with its owner. */
+struct register_making {
+    struct site *site;
+    const struct register_origin *origin;
+    const json_t *signer, *policy;  /* rows; borrowed */
+    json_t *secret;                 /* row of the one-time secret that is taken for it; borrowed */
+    int64_t signer_seq, secret_seq; /* their generations */
+    const char *custody;            /* "K1" or "K2"; borrowed */
+    struct secret *sealing;         /* K2: of the new password; owned */
+    /* what is made */
+    enum token_algorithm algorithm;
+    uint8_t key_id[TOKEN_KEY_ID_LEN];
+    char key_hex[2 * TOKEN_KEY_ID_LEN + 1];
+    json_t *keygen, *row; /* owned; keygen NULL: nothing has been announced */
+    int64_t announced_seq;
+    struct buf spki, certificate;
+};
+void register_making_done(struct register_making *m);
+
+/* The algorithm: asked for or the token's (NULL), and in policy.  ESIGN_E_POLICY. */
+enum esign_rc register_making_check(struct register_making *m, const char *algorithm,
+                                    struct fault *f) MUST_CHECK;
+/* The hash of a new password by the custody of its owner's key; *ret_sealing is set for "K2" only,
+ * and is owned by the caller.  Errors of hash_make(). */
+enum esign_rc register_hash_password(struct site *s, const char *custody,
+                                     const struct secret *password, int64_t deadline_at_ms,
+                                     char ret[HASH_PHC_MAX], struct secret **ret_sealing,
+                                     struct fault *f) MUST_CHECK;
+/* Announce it and take the one-time secret, so that this makes one key only. */
+enum esign_rc register_making_announce(struct register_making *m, struct fault *f) MUST_CHECK;
+/* Make, certify, and in custody K2 seal what was announced. */
+enum esign_rc register_making_make(struct register_making *m, struct fault *f) MUST_CHECK;
+/* Add it to the change that makes it the signer's; both rows belong to that change. */
+enum esign_rc register_making_into(struct register_making *m, json_t *signer, json_t *credential,
+                                   struct store_change *change, struct fault *f) MUST_CHECK;
+/* Nothing came of an announced key: say so, and give the secret back.  *f stays as it is, and is
+ * returned. */
+enum esign_rc register_making_failed(struct register_making *m, struct fault *f) MUST_CHECK;
+
+/* ---- a sealed key and its owner's password (sealed.c) */
+
+/* Whether a signer's key is in custody K2. */
+bool register_is_sealed(const json_t *signer);
+/* A new password: the blob opened under the present one (owner->sealing) and sealed under next, in
+ * the change that writes the credential; its member "seal" counts up.  Errors of seal_open(). */
+enum esign_rc register_seal_again(struct site *s, const struct authn_person *owner,
+                                  const struct secret *next, json_t *credential, json_t *bag,
+                                  struct store_change *change, struct fault *f) MUST_CHECK;
+/* The password was taken away: nobody can open the blob, so it leaves the row and the key has
+ * ended.  Source: requirements 5.9. */
+enum esign_rc register_end_sealed(struct site *s, const json_t *signer, json_t *bag,
+                                  struct store_change *change, struct fault *f) MUST_CHECK;
+
 /* The policy's member "card".  ESIGN_E_POLICY with the member at fault. */
 enum esign_rc register_card_check_policy(const json_t *policy, struct fault *f) MUST_CHECK;
 
@@ -182,10 +239,11 @@ enum esign_rc register_check_password(struct site *s, const struct secret *passw
                                       const char *user_id, struct fault *f) MUST_CHECK;
 
 /* Check a new password by the rules and the history of the row and put it there, as active; nothing
- * is written.  As register_change_password(). */
-enum esign_rc register_renew_password(struct site *s, json_t *credential, const char *user_id,
+ * is written.  signer: whose it is.  ret_sealing: as register_hash_password().  As
+ * register_change_password(). */
+enum esign_rc register_renew_password(struct site *s, json_t *credential, const json_t *signer,
                                       const struct secret *password, int64_t deadline_at_ms,
-                                      struct fault *f) MUST_CHECK;
+                                      struct secret **ret_sealing, struct fault *f) MUST_CHECK;
 
 /* An active signer and the credential's row, owned.  ESIGN_E_NOT_FOUND, ESIGN_E_SIGNER_STATE. */
 struct register_credential {

@@ -104,6 +104,8 @@ static enum esign_rc reset_approve(struct site *s, const struct authn_person *of
         rc = reset_row(s, approval, "credential", change, &credential, f);
         if (rc == ESIGN_OK)
             rc = reset_end(credential, approval, officer, clock_now_ms(site_clock(s)), f);
+        if (rc == ESIGN_OK && register_is_sealed(signer))
+            rc = register_end_sealed(s, signer, json_object_get(approval, "bag"), change, f);
     }
     return rc == ESIGN_OK ? register_issue_secret(s, approval, change, reply, f) : rc;
 }
@@ -117,9 +119,11 @@ struct reset_job {
     const struct register_origin *origin;
     const struct register_setting *given;
     json_t *signer, *secret, *credential; /* NULL: there is none */
+    json_t *policy;
     int64_t signer_seq, secret_seq, credential_seq;
-    const char *signer_id; /* borrowed from signer */
-    bool proved;           /* the caller has both halves */
+    const char *signer_id;         /* borrowed from signer */
+    bool proved;                   /* the caller has both halves */
+    struct register_making making; /* custody K2: of the new key */
 };
 
 static void reset_done(struct reset_job *j)
@@ -127,6 +131,8 @@ static void reset_done(struct reset_job *j)
     json_decref(j->signer);
     json_decref(j->secret);
     json_decref(j->credential);
+    json_decref(j->policy);
+    register_making_done(&j->making);
 }
 
 /* An unknown code leaves all rows NULL. */
@@ -144,6 +150,27 @@ static enum esign_rc reset_find(struct reset_job *j, struct fault *f)
     return rc == ESIGN_E_NOT_FOUND ? ESIGN_OK : rc;
 }
 
+/* Custody K2: the key has died with the password; one of the same algorithm takes its place.
+ * Source: requirements 1.6, 5.9. */
+static enum esign_rc reset_announce(struct reset_job *j, struct fault *f)
+{
+    CLEANUP(json_decref_p) json_t *old = NULL;
+    enum esign_rc rc =
+        store_get(site_store(j->site), "key", json_str(j->signer, "key"), &old, NULL, f);
+
+    if (rc == ESIGN_OK)
+        rc = site_policy(j->site, &j->policy, NULL, f);
+    if (rc != ESIGN_OK)
+        return rc;
+    j->making.signer = j->signer;
+    j->making.signer_seq = j->signer_seq;
+    j->making.secret = j->secret;
+    j->making.secret_seq = j->secret_seq;
+    j->making.policy = j->policy;
+    rc = register_making_check(&j->making, json_str(old, "algorithm"), f);
+    return rc == ESIGN_OK ? register_making_announce(&j->making, f) : rc;
+}
+
 /* The halves come first: who does not have them learns nothing else. */
 static enum esign_rc reset_check(struct reset_job *j, struct fault *f)
 {
@@ -156,8 +183,10 @@ static enum esign_rc reset_check(struct reset_job *j, struct fault *f)
                             strcmp(state, "approved") ? "" : "; the secret is for the activation");
     enum esign_rc rc = register_check_secret(j->secret, clock_now_ms(site_clock(j->site)), f);
     if (rc == ESIGN_OK)
-        rc = register_renew_password(j->site, j->credential, json_str(j->signer, "user_id"),
-                                     j->given->password, j->origin->deadline_at_ms, f);
+        rc = register_renew_password(j->site, j->credential, j->signer, j->given->password,
+                                     j->origin->deadline_at_ms, &j->making.sealing, f);
+    if (rc == ESIGN_OK && register_is_sealed(j->signer))
+        rc = reset_announce(j, f);
     return rc;
 }
 
@@ -167,23 +196,30 @@ static enum esign_rc reset_commit(struct reset_job *j, struct fault *f)
     char object[SITE_ID_MAX + 8];
     struct store_change change = {0};
     struct store_receipt receipt;
+    const struct register_making *made = j->making.keygen ? &j->making : NULL;
     CLEANUP(json_decref_p)
     json_t *attempt = json_pack("{s:s, s:i}", "signer_id", j->signer_id, "failures", 0);
     CLEANUP(json_decref_p) json_t *old_value = json_pack("{s:s}", "state", "revoked");
     CLEANUP(json_decref_p)
-    json_t *new_value = json_pack("{s:s, s:s, s:s*, s:O*}", "state", "active", "changed",
-                                  json_str(j->credential, "changed"), "reset_at",
-                                  json_str(j->credential, "reset_at"), "reset_by",
-                                  json_object_get(j->credential, "reset_by"));
+    json_t *new_value = json_pack(
+        "{s:s, s:s, s:s*, s:O*, s:s*}", "state", "active", "changed",
+        json_str(j->credential, "changed"), "reset_at", json_str(j->credential, "reset_at"),
+        "reset_by", json_object_get(j->credential, "reset_by"), "key", made ? made->key_hex : NULL);
 
     if (json_object_set_new(j->secret, "state", json_string("used")) != 0)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a secret");
+    if (made) {
+        enum esign_rc rc = register_making_into(&j->making, j->signer, j->credential, &change, f);
+        if (rc != ESIGN_OK)
+            return rc;
+        site_put(&change, "signer", j->signer_id, j->signer);
+    }
     site_put(&change, "credential", j->signer_id, j->credential);
     site_put(&change, "secret", j->signer_id, j->secret);
     site_put(&change, "attempt", j->signer_id, attempt);
     site_guard(&change, "signer", j->signer_id, j->signer_seq);
     site_guard(&change, "credential", j->signer_id, j->credential_seq);
-    site_guard(&change, "secret", j->signer_id, j->secret_seq);
+    site_guard(&change, "secret", j->signer_id, made ? made->announced_seq : j->secret_seq);
     (void)snprintf(object, sizeof(object), "signer/%s", j->signer_id);
     const struct audit_act act = {
         .action = "credential.set",
@@ -200,14 +236,27 @@ enum esign_rc register_set_password(struct site *s, const struct register_origin
                                     const struct register_setting *given, json_t **ret,
                                     struct fault *f)
 {
-    CLEANUP(reset_done) struct reset_job j = {.site = s, .origin = origin, .given = given};
+    CLEANUP(reset_done)
+    struct reset_job j = {.site = s,
+                          .origin = origin,
+                          .given = given,
+                          .making = {.site = s,
+                                     .origin = origin,
+                                     .custody = "K2",
+                                     .spki = buf_new(TOKEN_SPKI_MAX),
+                                     .certificate = buf_new(SITE_CERT_MAX)}};
     enum esign_rc rc = reset_find(&j, f);
 
     if (rc != ESIGN_OK)
         return rc;
     rc = reset_check(&j, f);
+    bool announced = rc == ESIGN_OK && j.making.keygen;
+    if (announced)
+        rc = register_making_make(&j.making, f);
     if (rc == ESIGN_OK)
         rc = reset_commit(&j, f);
+    if (rc != ESIGN_OK && announced)
+        return register_making_failed(&j.making, f);
     if (rc != ESIGN_OK)
         return register_secret_refused(s, origin, "credential.set", j.signer, j.proved, f);
     site_checkpoint_now(s);

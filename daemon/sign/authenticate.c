@@ -125,7 +125,8 @@ static enum esign_rc authenticate_all(struct sign_job *j, struct fault *f)
     if (rc != ESIGN_OK)
         return authenticate_failed(j, rc, f);
     rc = authenticate_still(j, f);
-    if (rc == ESIGN_OK && !authn_session_remembers(&j->lease))
+    /* custody K2 needs the password's key each time: the slow hash, not a verifier */
+    if (rc == ESIGN_OK && !j->person.sealing && !authn_session_remembers(&j->lease))
         authn_session_remember(site_sessions(j->site), &j->lease, j->act->password);
     return rc;
 }

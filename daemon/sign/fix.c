@@ -7,6 +7,7 @@
 #include "base/encode.h"
 #include "cms/certificate.h"
 #include "sign/card.h"
+#include "sign/custody.h"
 
 /* What the clock says at this moment, in words of the envelope. */
 struct fix_time {
@@ -183,6 +184,8 @@ enum esign_rc sign_step_fix(struct sign_job *j, struct fault *f)
         rc = fix_validity(j, f);
     if (rc == ESIGN_OK)
         rc = fix_time(j, &t, f);
+    if (rc == ESIGN_OK)
+        rc = sign_open_key(j, f);
     if (rc == ESIGN_OK)
         rc = fix_envelope(j, &t, f);
     if (rc != ESIGN_OK)

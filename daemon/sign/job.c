@@ -9,6 +9,7 @@ struct sign_job sign_job_new(struct site *s, const struct sign_act *act)
                              .act = act,
                              .certificate = buf_new(SITE_CERT_MAX),
                              .ca_certificate = buf_new(SITE_CERT_MAX),
+                             .spki = buf_new(TOKEN_SPKI_MAX),
                              .envelope_text = buf_new(CMS_ENVELOPE_MAX),
                              .signed_attributes = buf_new(CMS_SIGNED_MAX),
                              .digest = buf_new(64),
@@ -33,6 +34,8 @@ void sign_job_done(struct sign_job *j)
     json_decref(j->signature);
     buf_done(&j->certificate);
     buf_done(&j->ca_certificate);
+    buf_done(&j->wrapped);
+    buf_done(&j->spki);
     buf_done(&j->envelope_text);
     buf_done(&j->signed_attributes);
     buf_done(&j->digest);

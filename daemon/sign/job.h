@@ -32,7 +32,8 @@ struct sign_job {
     enum token_algorithm algorithm;
     uint8_t key_id[TOKEN_KEY_ID_LEN];
     struct buf certificate, ca_certificate;
-    json_t *envelope; /* owned */
+    struct buf wrapped, spki; /* custody K2: the key as the token gave it, and its public half */
+    json_t *envelope;         /* owned */
     struct buf envelope_text, signed_attributes, digest;
     /* record the intent */
     json_t *intent; /* row; owned */

@@ -175,6 +175,9 @@ static void record_abort(const struct sign_job *j, struct store_change *change, 
 /* What of a refusal is an attempt at unauthorised use.  Source: requirements 1.7. */
 static enum audit_alert record_alert(const struct sign_job *j, const struct fault *f)
 {
+    if (f->rc == ESIGN_E_CRED_STATE &&
+        (strcmp(f->reason, "tampered") == 0 || strncmp(f->reason, "blob-", 5) == 0))
+        return AUDIT_ALERT_TAMPERED;
     bool other_value = sign_is_card(j) && f->rc == ESIGN_E_HSM && strcmp(f->reason, "value") == 0;
 
     return f->rc == ESIGN_E_REPLAY                           ? AUDIT_ALERT_REPLAY

@@ -125,7 +125,7 @@ static enum esign_rc session_open(struct site *s, const struct sign_opening *o,
     const struct session_opening opening = {
         .signer_id = o->person->signer_id,
         .user_id = o->person->user_id,
-        .password = o->password,
+        .password = o->person->sealing ? NULL : o->password, /* custody K2: see authenticate.c */
         .place = o->place,
         .limits = {rules->idle_s * 1000, rules->absolute_s * 1000, rules->absent_s * 1000},
         .generations = {o->person->signer_seq, o->person->credential_seq, rules->policy_seq}};

@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cms/keys.h"
-#include "sign/job.h"
+#include "sign/custody.h"
 
 /* Why a first try failed, and since when it had been going on. */
 struct token_first {
@@ -53,8 +53,9 @@ static enum esign_rc token_prepare_again(struct sign_job *j, const struct token_
 
     if (token_failed_by(first, "worker"))
         return ESIGN_OK;
-    return token_renew(site_token(j->site, SITE_SIGNER), (uint32_t)age_ms,
-                       site_token_deadline(j->site, SITE_SIGNER, j->act->deadline_at_ms), f);
+    enum site_role role = sign_token_role(j);
+    return token_renew(site_token(j->site, role), (uint32_t)age_ms,
+                       site_token_deadline(j->site, role, j->act->deadline_at_ms), f);
 }
 
 /* Sign, and check the value before anybody sees it. */
@@ -63,9 +64,7 @@ static enum esign_rc token_sign_checked(struct sign_job *j, struct fault *f)
     bool right = false;
 
     buf_clear(&j->value);
-    enum esign_rc rc =
-        token_try(site_token(j->site, SITE_SIGNER), j->key_id, buf_bytes(&j->digest),
-                  site_token_deadline(j->site, SITE_SIGNER, j->act->deadline_at_ms), &j->value, f);
+    enum esign_rc rc = sign_token_try(j, f);
     if (rc == ESIGN_OK)
         rc = cms_keys_check(site_public_keys(j->site), buf_bytes(&j->certificate),
                             buf_bytes(&j->digest), buf_bytes(&j->value), &right, f);
