@@ -468,13 +468,14 @@ class Instance:
             "id": name, "name": "Application " + name, "uid": uid, "rights": list(rights)})
 
     def enrol(self, user_id, printed_name=None, title="Production operator", password=PASSWORD,
-              algorithm=None, roles=("signer",)):
+              algorithm=None, roles=("signer",), group=None):
         """Enrolled by two officers, activated by the signer; returns the Person."""
         person = Person(user_id, printed_name or "Signer " + user_id, title, password)
         self.enrolled += 1
         done = self.two_officers("signer.enroll", {
             "user_id": user_id, "printed_name": person.printed_name, "title": title,
-            "roles": list(roles), "evidence": evidence("SIG%06d" % self.enrolled)})
+            "roles": list(roles), "evidence": evidence("SIG%06d" % self.enrolled),
+            **({"group": group} if group else {})})
         return self.activate(person, done, algorithm)
 
     def activate(self, person, done, algorithm=None):
