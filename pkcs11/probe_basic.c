@@ -154,7 +154,7 @@ PROBE_TRY(probe_try_sizes)
 /* "64", or what the special values mean. */
 static const char *basic_sessions_text(CK_ULONG most, char text[32])
 {
-    if (most == CK_EFFECTIVELY_INFINITE)
+    if (most == CK_EFFECTIVELY_INFINITE || most == CK_UNAVAILABLE_INFORMATION - 1)
         return "without a limit";
     if (most == CK_UNAVAILABLE_INFORMATION)
         return "not told";

@@ -5,6 +5,8 @@
 
 #include "base/cleanup.h"
 
+#include <stdlib.h>
+
 DEFINE_CLEANUP(struct pkcs11_uri *, pkcs11_uri_free)
 
 static enum esign_rc open_session(struct probe *p, struct fault *f)
@@ -51,5 +53,8 @@ enum esign_rc probe_login(struct probe *p, struct fault *f)
     enum esign_rc rc = pkcs11_login_user(&login, p->config, p->index, &refused, f);
     p->refused = refused;
     p->logged_in = rc == ESIGN_OK;
+    /* A PIN that was right stays so, whatever a module says to what is tried from here on. */
+    if (p->logged_in && unsetenv("STATE_DIRECTORY") != 0)
+        return fault_set(f, ESIGN_E_INTERNAL, "the environment can't be changed");
     return rc;
 }

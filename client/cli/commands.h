@@ -37,6 +37,11 @@ enum cli_exit command_plan_list(struct cli *cli);
 enum cli_exit command_init(struct cli *cli);
 enum cli_exit command_token_init(struct cli *cli);
 
+/* token_test.c */
+enum cli_exit command_token_test(struct cli *cli);
+enum cli_exit command_token_tests(struct cli *cli);
+enum cli_exit command_token_tests_show(struct cli *cli);
+
 /* sign.c */
 enum cli_exit command_sign(struct cli *cli);
 enum cli_exit command_ticket_create(struct cli *cli);

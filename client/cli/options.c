@@ -64,6 +64,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_ALL] = {"all", 0, NULL, "Also what is signed, declined, cancelled or expired."},
     [OPTION_ONE_SHOT] = {"one-shot", 0, NULL,
                          "Ask for all components at each ticket instead of opening a session."},
+    [OPTION_STORE] = {"store", 0, NULL,
+                      "Have the service keep the report as a test record, with an officer's "
+                      "components."},
+    [OPTION_REMOVAL] = {"removal", 0, NULL, "Also ask to take the token away and to put it back."},
 };
 
 enum { OPTIONS_CODE = 1000 }; /* getopt's number of the first row, beyond all letters */

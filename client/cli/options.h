@@ -46,6 +46,8 @@ enum cli_option {
     OPTION_HEALTH,
     OPTION_ALL,
     OPTION_ONE_SHOT,
+    OPTION_STORE,
+    OPTION_REMOVAL,
     OPTION_COUNT
 };
 

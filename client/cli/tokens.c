@@ -19,7 +19,7 @@
 #define TOKENS_CREDENTIALS "/etc/esignd/credentials"
 #define TOKENS_STORE       "/var/lib/esignd/store.db"
 
-enum { TOKENS_MAX = 16, TOKENS_NAME_MAX = 64 };
+enum { TOKENS_MAX = 16, TOKENS_NAME_MAX = 64, TOKENS_WORDS_MAX = 10 };
 
 /* What this command needs of the configuration; the daemon's own reader checks all of it. */
 struct tokens_site {
@@ -135,50 +135,82 @@ static bool tokens_pin_path(const struct cli *cli, const char *name, const char 
     return len > 0 && len < PATH_MAX;
 }
 
-/* In the child: become the user and run the program.  Returns only if that fails. */
-static void tokens_exec(const struct cli *cli, const struct tokens_row *row,
-                        const struct passwd *user, const char *program, const char *directory)
-{
-    char credentials[PATH_MAX + 32];
-    char *const environment[] = {credentials, NULL};
-    const char *const argv[] = {program,  "--config", tokens_config_path(cli), "--token", row->name,
-                                "--init", NULL};
-    char *const *words = (char *const *)(uintptr_t)argv; /* execve does not change them */
+/* A run of esign-token for one token. */
+struct tokens_job {
+    const struct tokens_row *row;
+    const struct passwd *user; /* NULL: ours */
+    const char *const *words;  /* besides configuration and token, NULL at the end */
+    const char *directory;     /* of the PIN files */
+    const char *state;         /* what the token's service keeps of refused PINs, and we too */
+    int out_fd;                /* gets its standard output; -1: that goes to standard error */
+};
 
-    (void)snprintf(credentials, sizeof(credentials), "CREDENTIALS_DIRECTORY=%s", directory);
-    if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0) /* our stdout is for the reply */
+/* In the child: become the user and run the program.  Returns only if that fails. */
+static void tokens_exec(const struct cli *cli, const struct tokens_job *job, const char *program)
+{
+    char credentials[PATH_MAX + 32], state[PATH_MAX + 32];
+    char *const environment[] = {credentials, job->state ? state : NULL, NULL};
+    const char *argv[TOKENS_WORDS_MAX + 6] = {program, "--config", tokens_config_path(cli),
+                                              "--token", job->row->name};
+    const struct passwd *user = job->user;
+
+    for (size_t i = 0; i < TOKENS_WORDS_MAX && job->words[i]; i++)
+        argv[5 + i] = job->words[i];
+    (void)snprintf(credentials, sizeof(credentials), "CREDENTIALS_DIRECTORY=%s", job->directory);
+    (void)snprintf(state, sizeof(state), "STATE_DIRECTORY=%s", job->state ? job->state : "");
+    /* our stdout is for the reply */
+    if (dup2(job->out_fd < 0 ? STDERR_FILENO : job->out_fd, STDOUT_FILENO) < 0)
         return;
     if (user && (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
                  setuid(user->pw_uid) != 0))
         return;
-    (void)execve(program, words, environment); /* returns only if it fails */
+    /* returns only if it fails; execve does not change its words */
+    (void)execve(program, (char *const *)(uintptr_t)argv, environment);
 }
 
-/* Run `esign-token --init` and wait for it; it tells its own errors. */
-static enum cli_exit tokens_run(const struct cli *cli, const struct tokens_row *row,
-                                const struct passwd *user, const char *directory)
+/* What a child writes, up to its end or what the buffer holds. */
+static void tokens_read_reply(int fd, struct buf *ret)
+{
+    char part[4096];
+    ssize_t n = 0;
+
+    while ((n = read(fd, part, sizeof(part))) > 0 || (n < 0 && errno == EINTR))
+        if (n > 0)
+            buf_put(ret, bytes_of(part, (size_t)n)); /* what does not fit is seen by the caller */
+}
+
+/* Run esign-token and wait for it; it tells its own errors.  ret: its standard output, or NULL. */
+static enum cli_exit tokens_run(const struct cli *cli, struct tokens_job *job, struct buf *ret)
 {
     char path[PATH_MAX];
     const char *program = cli_option(cli, OPTION_TOKEN_PROGRAM);
     struct fault f = {0};
-    int status = 0;
+    int status = 0, ends[2] = {-1, -1};
 
     if (!program && !programs_path("esign-token", path, sizeof(path)))
         return cli_usage("esign-token is not found; give --token-program PATH");
     program = program ? program : path;
+    if (ret && pipe2(ends, O_CLOEXEC) != 0)
+        return tokens_fail(cli, "no pipe for", program);
+    CLEANUP(close_p) int in = ends[0];
+    job->out_fd = ends[1];
     pid_t pid = fork();
     if (pid == 0) {
-        tokens_exec(cli, row, user, program, directory);
+        tokens_exec(cli, job, program);
         _exit(127);
     }
+    if (ends[1] >= 0)
+        (void)close(ends[1]); /* the child's */
     if (pid < 0)
         return tokens_fail(cli, "can't start", program);
+    if (ret)
+        tokens_read_reply(in, ret);
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return tokens_fail(cli, "can't wait for", program);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return CLI_DONE;
-    (void)fault_set(&f, ESIGN_E_HSM, "%.120s did not make the token %.40s", program, row->name);
+    (void)fault_set(&f, ESIGN_E_HSM, "%.120s failed for the token %.40s", program, job->row->name);
     return cli_fault(cli, &f);
 }
 
@@ -197,13 +229,14 @@ static enum esign_rc tokens_keep(const struct tokens_site *site, const struct to
                 : token_files_directory(directory, user->pw_uid, user->pw_gid, f);
 }
 
-/* The PIN files in a directory that only the token's user can read, as the service manager makes
- * one. */
-static enum cli_exit tokens_init(const struct cli *cli, const struct tokens_row *row,
-                                 const char *pin, const char *so_pin, const struct passwd *user)
+/* Run esign-token with the PIN files in a directory that only the token's user can read, as the
+ * service manager makes one.  so_pin: NULL: none; a missing pin: none.  job->directory is filled in
+ * here. */
+static enum cli_exit tokens_run_with_pins(const struct cli *cli, struct tokens_job *job,
+                                          const char *pin, const char *so_pin, struct buf *ret)
 {
     char directory[] = "/tmp/esign-token-XXXXXX", pin_copy[64], so_pin_copy[64];
-    uid_t owner = user ? user->pw_uid : (uid_t)-1;
+    uid_t owner = job->user ? job->user->pw_uid : (uid_t)-1;
     struct fault f = {0};
 
     if (!mkdtemp(directory))
@@ -211,62 +244,111 @@ static enum cli_exit tokens_init(const struct cli *cli, const struct tokens_row 
     (void)snprintf(pin_copy, sizeof(pin_copy), "%s/pin", directory);
     (void)snprintf(so_pin_copy, sizeof(so_pin_copy), "%s/so-pin", directory);
     enum cli_exit rc = CLI_DONE;
-    if (token_files_copy_pin(pin, pin_copy, owner, &f) != ESIGN_OK ||
-        token_files_copy_pin(so_pin, so_pin_copy, owner, &f) != ESIGN_OK)
+    if ((pin && token_files_copy_pin(pin, pin_copy, owner, &f) != ESIGN_OK) ||
+        (so_pin && token_files_copy_pin(so_pin, so_pin_copy, owner, &f) != ESIGN_OK))
         rc = cli_fault(cli, &f);
-    if (rc == CLI_DONE && user && chown(directory, owner, (gid_t)-1) != 0)
+    if (rc == CLI_DONE && job->user && chown(directory, owner, (gid_t)-1) != 0)
         rc = tokens_fail(cli, "can't give away", directory);
+    job->directory = directory;
     if (rc == CLI_DONE)
-        rc = tokens_run(cli, row, user, directory);
+        rc = tokens_run(cli, job, ret);
     (void)unlink(pin_copy); /* these three may be missing after a failure */
     (void)unlink(so_pin_copy);
     (void)rmdir(directory);
     return rc;
 }
 
-static enum cli_exit tokens_make_row(struct cli *cli, const struct tokens_site *site,
-                                     const struct tokens_row *row)
+/* The user of a token's service; NULL where all run as one.  A message if we can't become it. */
+static enum cli_exit tokens_find_user(const struct cli *cli, const struct tokens_site *site,
+                                      const struct tokens_row *row, const struct passwd **ret)
 {
-    char pin[PATH_MAX], so_pin[PATH_MAX], new_pin[PATH_MAX], new_so_pin[PATH_MAX];
     const struct passwd *user = site->separated ? getpwnam(row->user) : NULL;
     struct fault f = {0};
 
-    if (site->separated && (!user || geteuid() != 0)) {
-        (void)fault_set(&f, ESIGN_E_POLICY, "%s",
-                        user ? "making a token needs root" : "the token's system user is missing");
-        return cli_fault(cli, &f);
-    }
+    *ret = user;
+    if (!site->separated || (user && geteuid() == 0))
+        return CLI_DONE;
+    (void)fault_set(&f, ESIGN_E_POLICY, "%s",
+                    user ? "running a token's program needs root"
+                         : "the token's system user is missing");
+    return cli_fault(cli, &f);
+}
+
+static enum cli_exit tokens_make_row(struct cli *cli, const struct tokens_site *site,
+                                     const struct tokens_row *row)
+{
+    static const char *const words[] = {"--init", NULL};
+    char pin[PATH_MAX], so_pin[PATH_MAX], new_pin[PATH_MAX], new_so_pin[PATH_MAX];
+    struct tokens_job job = {.row = row, .words = words};
+    struct fault f = {0};
+    enum cli_exit rc = tokens_find_user(cli, site, row, &job.user);
+
+    if (rc != CLI_DONE)
+        return rc;
     if (!tokens_pin_path(cli, row->name, "pin", pin) ||
         !tokens_pin_path(cli, row->name, "so-pin", so_pin) ||
         !tokens_pin_path(cli, row->name, "pin.new", new_pin) ||
         !tokens_pin_path(cli, row->name, "so-pin.new", new_so_pin))
         return cli_usage("--credentials is too long");
-    if (tokens_keep(site, row, user, false, &f) != ESIGN_OK)
+    if (tokens_keep(site, row, job.user, false, &f) != ESIGN_OK)
         return cli_fault(cli, &f);
     bool fresh = access(pin, F_OK) != 0 || access(so_pin, F_OK) != 0;
     if (fresh && (token_files_new_pin(new_pin, &f) != ESIGN_OK ||
                   token_files_new_pin(new_so_pin, &f) != ESIGN_OK))
         return cli_fault(cli, &f);
-    enum cli_exit rc =
-        tokens_init(cli, row, fresh ? new_pin : pin, fresh ? new_so_pin : so_pin, user);
+    rc = tokens_run_with_pins(cli, &job, fresh ? new_pin : pin, fresh ? new_so_pin : so_pin, NULL);
     if (rc != CLI_DONE)
         return rc;
     if (fresh && (rename(new_so_pin, so_pin) != 0 || rename(new_pin, pin) != 0))
         return tokens_fail(cli, "the token is made, but this can't be named", pin);
-    return tokens_keep(site, row, user, true, &f) == ESIGN_OK ? CLI_DONE : cli_fault(cli, &f);
+    return tokens_keep(site, row, job.user, true, &f) == ESIGN_OK ? CLI_DONE : cli_fault(cli, &f);
+}
+
+/* The configuration and its token of that name. */
+static enum cli_exit tokens_find(const struct cli *cli, const char *name,
+                                 struct tokens_site *ret_site, const struct tokens_row **ret)
+{
+    enum cli_exit rc = tokens_read(cli, ret_site);
+
+    if (rc != CLI_DONE)
+        return rc;
+    for (unsigned i = 0; i < ret_site->count; i++)
+        if (strcmp(ret_site->rows[i].name, name) == 0) {
+            *ret = &ret_site->rows[i];
+            return CLI_DONE;
+        }
+    return cli_usage("the configuration has no token \"%s\"", name);
 }
 
 enum cli_exit tokens_make(struct cli *cli, const char *name)
 {
+    const struct tokens_row *row = NULL;
     struct tokens_site site;
-    enum cli_exit rc = tokens_read(cli, &site);
+    enum cli_exit rc = tokens_find(cli, name, &site, &row);
 
+    return rc == CLI_DONE ? tokens_make_row(cli, &site, row) : rc;
+}
+
+enum cli_exit tokens_ask(struct cli *cli, const char *name, const char *const *words,
+                         struct buf *ret)
+{
+    const struct tokens_row *row = NULL;
+    struct tokens_site site;
+    char pin[PATH_MAX], state[PATH_MAX];
+    struct tokens_job job = {.words = words};
+    enum cli_exit rc = tokens_find(cli, name, &site, &row);
+
+    job.row = row;
+    if (rc == CLI_DONE)
+        rc = tokens_find_user(cli, &site, row, &job.user);
     if (rc != CLI_DONE)
         return rc;
-    for (unsigned i = 0; i < site.count; i++)
-        if (strcmp(site.rows[i].name, name) == 0)
-            return tokens_make_row(cli, &site, &site.rows[i]);
-    return cli_usage("the configuration has no token \"%s\"", name);
+    int len = snprintf(state, sizeof(state), "%s/%s", site.directory, name);
+    if (!tokens_pin_path(cli, name, "pin", pin) || len < 0 || (size_t)len >= sizeof(state))
+        return cli_usage("--credentials or store.path is too long");
+    if (access(state, F_OK) == 0)
+        job.state = state;
+    return tokens_run_with_pins(cli, &job, access(pin, F_OK) == 0 ? pin : NULL, NULL, ret);
 }
 
 enum cli_exit tokens_make_missing(struct cli *cli, unsigned *ret_count)

@@ -1,4 +1,4 @@
-/* Making the tokens of a configuration, before the daemon can use them. */
+/* The tokens of a configuration without the daemon: made, or asked by their own program. */
 #pragma once
 
 #include "cli/cli.h"
@@ -12,3 +12,10 @@ enum cli_exit tokens_make(struct cli *cli, const char *name);
 /* tokens_make() for every token of the configuration without a PIN file.  ret_count: how many were
  * made.  Without --config and without the right to do it: none, CLI_DONE. */
 enum cli_exit tokens_make_missing(struct cli *cli, unsigned *ret_count);
+
+/* Run esign-token for the token of that name with these words (at most ten, NULL at the end), as
+ * its user and with its PIN file if there is one (else the configuration's pin_file counts); a PIN
+ * that the token's service knows as refused is not sent.  ret: its standard output, as much as
+ * fits.  Its errors are on standard error. */
+enum cli_exit tokens_ask(struct cli *cli, const char *name, const char *const *words,
+                         struct buf *ret);

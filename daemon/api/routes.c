@@ -31,6 +31,11 @@ static const struct json_field fields_approval[] = {
 static const struct json_field fields_reason[] = {{"reason", JSON_FIELD_STR, true, 500}};
 static const struct json_field fields_reason_optional[] = {{"reason", JSON_FIELD_STR, false, 500}};
 
+static const struct json_field fields_token_test[] = {
+    {"report", JSON_FIELD_OBJECT, true, 0},
+    {"reason", JSON_FIELD_STR, false, 500},
+};
+
 static const struct json_field fields_activate[] = {
     {"receipt", JSON_FIELD_STR, true, 64},
     {"secret", JSON_FIELD_STR, true, 64},
@@ -158,6 +163,13 @@ const struct api_route api_routes[] = {
      .summary = "Issuing certificate and public key of the audit trail."},
     {"GET", "/v1/tokens", handle_tokens, PEER_BOTH, API_STATE_READY, .right = "read",
      .summary = "Tokens and their state."},
+    {"GET", "/v1/tokens/tests", handle_token_test_list, PEER_OWNER, API_STATE_READY,
+     QUERY(query_list), .summary = "Recorded tests of tokens."},
+    {"POST", "/v1/tokens/tests", handle_token_test, PEER_OWNER, API_STATE_READY,
+     .body_max = API_BODY_SMALL, .components = API_COMPONENTS_REQUIRED, FIELDS(fields_token_test),
+     .summary = "Record the report of a test of a token."},
+    {"GET", "/v1/tokens/tests/{id}", handle_token_test_get, PEER_OWNER, API_STATE_READY,
+     .summary = "One of them, with its report."},
     {"GET", "/v1/applications", handle_applications, PEER_TERMINAL, API_STATE_READY,
      QUERY(query_list), .summary = "Registered applications."},
     {"GET", "/v1/terminals", handle_terminals, PEER_TERMINAL, API_STATE_READY, QUERY(query_list),

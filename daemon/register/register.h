@@ -144,6 +144,18 @@ enum esign_rc register_set_password(struct site *s, const struct register_origin
                                     const struct register_setting *given, json_t **ret,
                                     struct fault *f) MUST_CHECK;
 
+/* ---- tests of devices (device.c) */
+
+/* Enter the report of a test of a token (token.test), with its hash, and keep it; a checkpoint is
+ * signed at once.  report: as esign-token --test made it.  reason: may be NULL.  Where the token
+ * can be asked it must be the one that was tested.  ret: {"test", "token", "verdict", "seen",
+ * "sha256", "recorded", "by", "by_user", "reason"?, "report"}.  ESIGN_E_PROTO: no report;
+ * ESIGN_E_NOT_FOUND: no token of that name; ESIGN_E_CONFLICT: another token was tested. Source: 21
+ * CFR 11.10(a), 11.300(e). */
+enum esign_rc register_token_test(struct site *s, const struct register_origin *origin,
+                                  const struct authn_person *officer, json_t *report,
+                                  const char *reason, json_t **ret, struct fault *f) MUST_CHECK;
+
 /* ---- backups (backup.c) */
 
 /* Make a copy of the store in backup.directory and enter it (backup.made) with its hash and the
