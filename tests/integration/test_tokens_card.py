@@ -1,15 +1,18 @@
 """Smart cards: a PIV card in a reader of pcscd, used through OpenSC's module."""
 
 import os
+import select
+import shutil
 import subprocess
 import tempfile
 import unittest
 
 import esigntest
-from esigntest import req
-from tokens.card import MODULE, Card, Reader
+from esigntest import req, wait_for
+from tokens.card import MODULE, Card, Reader, end
 
 DIGEST = bytes(range(32))
+LABEL = "Card%20key%209a"  # of the token: OpenSC takes it from the first certificate
 
 
 class TheCard(esigntest.Case):
@@ -73,9 +76,174 @@ class TheCard(esigntest.Case):
     @req("design 8")
     def test_pull__and_return__is_gone_and_back(self):
         self.card.pull()
-        esigntest.wait_for(lambda: self.tool("--list-objects")[0] != 0, "the card is out")
+        wait_for(lambda: self.tool("--list-objects")[0] != 0, "the card is out")
         self.card.insert()
-        esigntest.wait_for(lambda: self.tool("--list-objects")[0] == 0, "the card is back")
+        wait_for(lambda: self.tool("--list-objects")[0] == 0, "the card is back")
+
+
+class Use:
+    """tests/card/use: the folder pkcs11 with OpenSC and a card, one step at a time."""
+
+    def __init__(self, reader, folder, pin=Card.pin):
+        self.config = os.path.join(folder, "esignd.conf")
+        self.pin = os.path.join(folder, "pin")
+        with open(os.open(self.pin, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o400), "w",
+                  encoding="ascii") as file:
+            file.write(pin)
+        environment = ", ".join('"%s=%s"' % pair for pair in reader.environment.items())
+        with open(self.config, "w", encoding="ascii") as file:
+            file.write('system_class = "closed"; system = "test"; separation = "none";\n'
+                       'roles: { signer = "card"; ca = "card"; log = "card"; };\n'
+                       'tokens = ( { name = "card"; module = "%s"; uri = "pkcs11:token=%s";\n'
+                       'socket = "%s/socket"; pin_file = "%s"; environment = ( %s ); } );\n'
+                       % (MODULE, LABEL, folder, self.pin, environment))
+        self.process = None
+        self.begin()
+
+    def begin(self):
+        """A new process, in the place of one that hangs."""
+        self.end()
+        self.process = subprocess.Popen(
+            [os.path.join(esigntest.BUILD, "card", "use"), self.config, "card"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            bufsize=1)
+
+    def end(self):
+        if self.process:
+            end(self.process)
+            self.process.stdin.close()
+            self.process.stdout.close()
+            self.process = None
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
+
+    def answer(self, bound_s=esigntest.WAIT_S):
+        """The line that it says, within a time; else None."""
+        ready, _, _ = select.select([self.process.stdout], [], [], bound_s)
+        return self.process.stdout.readline().strip() if ready else None
+
+    def ask(self, line):
+        self.tell(line)
+        said = self.answer()
+        if said is None:
+            raise AssertionError(line + ": no answer")
+        return said
+
+
+class Faults(esigntest.Case):
+    """What happens to a card while its keys are used."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.reader = Reader().start()
+        cls.addClassCleanup(cls.reader.stop)
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="esign-use-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.addCleanup(self.bring_back)
+        self.card = Card(self.reader).insert()
+        self.addCleanup(self.card.stop)
+
+    def bring_back(self):
+        """A test that failed may have left the reader dead."""
+        if not self.reader.lives():
+            self.reader.start()
+
+    def use(self, pin=Card.pin):
+        use = Use(self.reader, self.folder, pin)
+        self.addCleanup(use.end)
+        return use
+
+    def opened(self, use):
+        return use.ask("open") == "OK"
+
+    @req("design 8")
+    def test_sign__key_that_wants_the_pin_each_time__gets_it(self):
+        use = self.use()
+        self.assertTrue(self.opened(use))
+        before = self.card.status()["verified"]
+        for _ in range(3):
+            self.assertRegex(use.ask("sign 02"), "^OK 30")
+        self.assertEqual(self.card.status()["verified"], before + 3)
+        self.assertRegex(use.ask("sign 01"), "^OK [0-9a-f]{512}$")  # this one wants it once
+        self.assertEqual(self.card.status()["verified"], before + 3)
+
+    @req("design 8")
+    def test_sign__without_the_pin_that_the_key_wants__refused_by_the_card(self):
+        use = self.use()
+        self.assertTrue(self.opened(use))
+        before = self.card.status()["signatures"]
+        self.assertIn("CKR_USER_NOT_LOGGED_IN", use.ask("bare 02"))
+        self.assertEqual(self.card.status()["signatures"], before)
+
+    @req("design 8", "5.21")
+    def test_pull__in_the_middle_of_a_signature__told_and_back(self):
+        """With locks allowed OpenSC would wait for itself for ever."""
+        use = self.use()
+        for _ in range(3):
+            wait_for(lambda: self.opened(use), "the card is opened")
+            self.card.at_sign("pull")
+            self.assertRegex(use.ask("sign 02"), "^E_HSM unavailable: ")
+            self.card.insert()
+            use.ask("close")
+        wait_for(lambda: self.opened(use), "the card is opened")
+        self.assertRegex(use.ask("sign 02"), "^OK ")
+
+    @req("design 8", "style 26")
+    def test_hang__in_the_middle_of_a_signature__process_replaced(self):
+        use = self.use()
+        self.assertTrue(self.opened(use))
+        self.card.at_sign("hang")
+        use.tell("sign 02")
+        self.assertIsNone(use.answer(1.0))
+        use.begin()  # what the supervisor does at the deadline
+        self.card.release()
+        wait_for(lambda: self.opened(use), "the card is opened")
+        self.assertRegex(use.ask("sign 02"), "^OK ")
+
+    @req("design 8", "5.21")
+    def test_pcscd__killed_and_back__told_then_signs(self):
+        use = self.use()
+        self.assertTrue(self.opened(use))
+        self.reader.kill()
+        self.assertRegex(use.ask("sign 01"), "^E_HSM unavailable: ")
+        use.ask("close")
+        self.reader.start()
+        self.card.insert()
+        wait_for(lambda: self.opened(use), "the card is opened")
+        self.assertRegex(use.ask("sign 01"), "^OK ")
+
+    @req("style 22", "11.300(d)")
+    def test_pcscd__killed_before_the_pin__taken_for_refused_and_not_sent_again(self):
+        """OpenSC says the same of a PIN that is wrong and of a reader that has gone."""
+        use = self.use()
+        self.assertTrue(self.opened(use))
+        sent = self.card.status()["verified"]
+        self.reader.kill()
+        self.assertRegex(use.ask("sign 02"), "^E_HSM pin: .*CKR_GENERAL_ERROR")
+        self.reader.start()
+        self.card.insert()
+        self.assertRegex(use.ask("sign 02"), "^E_HSM ")
+        self.assertEqual(self.card.status()["verified"], sent)
+        use.ask("close")
+        wait_for(lambda: self.opened(use), "the card is opened")
+        self.assertRegex(use.ask("sign 02"), "^OK ")
+
+    @req("style 22", "11.300(d)")
+    def test_wrong_pin__final_try_is_left_alone__blocked_is_told(self):
+        use = self.use(pin="999999")
+        for left in (2, 1):
+            self.assertRegex(use.ask("open"), "^E_HSM pin: .*CKR_PIN_INCORRECT")
+            self.assertEqual(self.card.status()["pin_left"], left)
+        self.assertRegex(use.ask("open"), "^E_HSM pin: one try is left")
+        self.assertEqual(self.card.status()["pin_left"], 1)
+        self.card.stop(keep=True)
+        self.card = Card(self.reader, folder=self.card.folder, tries=0).insert()
+        self.addCleanup(self.card.stop)
+        self.assertRegex(use.ask("open"), "^E_HSM pin: the token's PIN is locked")
+        self.assertEqual(self.card.status()["refused"], 0)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,9 @@ class Reader:
         with socket.socket(socket.AF_UNIX) as client:
             return client.connect_ex(self.socket) == 0
 
+    def lives(self):
+        return self.process.poll() is None
+
     def kill(self):
         """As a crash; all cards are out afterwards."""
         end(self.process)
@@ -123,16 +126,17 @@ class Reader:
 
 class Card:
     """A PIV card. Another card of the same reader can be in its other slot (slot=1) at the same
-    time. folder: a card that was there before, with its keys; its counters are new."""
+    time. folder: a card that was there before, with its keys; its counters are new. tries: of PIN
+    and PUK; 0: blocked."""
 
-    pin, puk, tries = "123456", "12345678", 3
+    pin, puk = "123456", "12345678"
 
-    def __init__(self, reader, slot=0, folder=None, delay_ms=0):
+    def __init__(self, reader, slot=0, folder=None, delay_ms=0, tries=3):
         self.folder = folder or tempfile.mkdtemp(prefix="esign-card-")
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", os.path.join(esigntest.BUILD, "card", "card"),
              "--port", str(reader.port + slot), "--state", self.folder, "--pin", self.pin, "--puk",
-             self.puk, "--tries", str(self.tries), "--delay-ms", str(delay_ms)],
+             self.puk, "--tries", str(tries), "--delay-ms", str(delay_ms)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         atexit.register(self.stop)
         self.status()  # once it answers, its files are there
