@@ -11,16 +11,16 @@ static enum esign_rc caller_lookup(struct store *store, const char *word, unsign
                                    struct authn_caller *ret, struct fault *f)
 {
     char id[32];
-    CLEANUP(json_decref_p) json_t *row = NULL;
+    CLEANUP(store_view_done) struct store_view row = {0};
 
     (void)snprintf(id, sizeof(id), "%s-%u", word, number);
-    enum esign_rc rc = store_get(store, "peer", id, &row, NULL, f);
+    enum esign_rc rc = store_look(store, "peer", id, &row, f);
     if (rc == ESIGN_E_NOT_FOUND)
         return ESIGN_OK;
     if (rc != ESIGN_OK)
         return rc;
-    const char *application = json_str(row, "application");
-    const char *terminal = json_str(row, "terminal");
+    const char *application = json_str(row.body, "application");
+    const char *terminal = json_str(row.body, "terminal");
     if (!application && !terminal)
         return fault_set(f, ESIGN_E_INTERNAL, "the register's row peer/%s names nobody", id);
     ret->kind = application ? AUTHN_CALLER_APPLICATION : AUTHN_CALLER_TERMINAL;
@@ -50,14 +50,14 @@ enum esign_rc authn_caller_find(struct store *store, uid_t uid, const gid_t *gro
 enum esign_rc authn_caller_right(struct store *store, const char *application, const char *right,
                                  struct fault *f)
 {
-    CLEANUP(json_decref_p) json_t *row = NULL;
-    enum esign_rc rc = store_get(store, "application", application, &row, NULL, f);
+    CLEANUP(store_view_done) struct store_view row = {0};
+    enum esign_rc rc = store_look(store, "application", application, &row, f);
 
     if (rc != ESIGN_OK)
         return rc == ESIGN_E_NOT_FOUND
                    ? fault_set(f, ESIGN_E_AUTHZ, "the application is not registered")
                    : rc;
-    const json_t *rights = json_object_get(row, "rights");
+    const json_t *rights = json_object_get(row.body, "rights");
     for (size_t i = 0; i < json_array_size(rights); i++)
         if (strcmp(json_string_value(json_array_get(rights, i)), right) == 0)
             return ESIGN_OK;

@@ -27,13 +27,13 @@ struct authn_credential authn_credential_at(const json_t *credential, const json
 enum esign_rc authn_credential_usable(struct store *store, const json_t *credential,
                                       enum authn_purpose purpose, struct fault *f)
 {
-    CLEANUP(json_decref_p) json_t *policy = NULL;
-    enum esign_rc rc = store_get(store, "policy", "policy", &policy, NULL, f);
+    CLEANUP(store_view_done) struct store_view policy = {0};
+    enum esign_rc rc = store_look(store, "policy", "policy", &policy, f);
 
     if (rc != ESIGN_OK && rc != ESIGN_E_NOT_FOUND)
         return rc;
     const struct authn_credential c =
-        authn_credential_at(credential, policy, clock_now_ms(store_clock(store)));
+        authn_credential_at(credential, policy.body, clock_now_ms(store_clock(store)));
     if (strcmp(c.state, "active") == 0)
         return ESIGN_OK;
     if (strcmp(c.state, "revoked") == 0)

@@ -206,7 +206,7 @@ static enum esign_rc authenticate_in_session(struct sign_job *j, struct fault *f
 /* Components first; nothing else is told to a caller who has not proved them. */
 enum esign_rc sign_step_authenticate(struct sign_job *j, struct fault *f)
 {
-    enum esign_rc rc = site_policy(j->site, &j->policy.body, &j->policy.seq, f);
+    enum esign_rc rc = store_look(site_store(j->site), "policy", "policy", &j->policy, f);
 
     if (rc != ESIGN_OK)
         return rc;

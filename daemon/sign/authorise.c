@@ -44,31 +44,30 @@ static enum esign_rc authorise_read(struct sign_job *j, struct fault *f)
 {
     struct store *store = site_store(j->site);
     const char *key = json_str(j->person.signer, "key");
-    enum esign_rc rc = store_get(store, "meaning", json_str(j->ticket.body, "meaning"),
-                                 &j->meaning.body, &j->meaning.seq, f);
+    enum esign_rc rc =
+        store_look(store, "meaning", json_str(j->ticket.body, "meaning"), &j->meaning, f);
 
     if (rc == ESIGN_OK)
-        rc = store_get(store, "plan", json_str(j->ticket.body, "plan"), &j->plan.body, &j->plan.seq,
-                       f);
+        rc = store_look(store, "plan", json_str(j->ticket.body, "plan"), &j->plan, f);
     if (rc == ESIGN_OK)
-        rc = store_get(store, "site", "site", &j->site_row.body, &j->site_row.seq, f);
+        rc = store_look(store, "site", "site", &j->site_row, f);
     if (rc == ESIGN_OK && !key)
         rc = authorise_no_key(j, f);
     if (rc == ESIGN_OK)
-        rc = store_get(store, "key", key, &j->key.body, &j->key.seq, f);
+        rc = store_look(store, "key", key, &j->key, f);
     return rc;
 }
 
 /* The statement in force must be the one that the signer accepted.  Source: 21 CFR 11.10(j). */
 static enum esign_rc authorise_statement(const struct sign_job *j, struct fault *f)
 {
-    CLEANUP(json_decref_p) json_t *statement = NULL;
-    enum esign_rc rc =
-        store_get(site_store(j->site), "statement", "statement", &statement, NULL, f);
+    CLEANUP(store_view_done) struct store_view statement = {0};
+    enum esign_rc rc = store_look(site_store(j->site), "statement", "statement", &statement, f);
 
     if (rc != ESIGN_OK)
         return rc;
-    if (json_int(statement, "version", 0) != json_int(j->person.signer, "statement.version", -1))
+    if (json_int(statement.body, "version", 0) !=
+        json_int(j->person.signer, "statement.version", -1))
         return fault_reason(f, ESIGN_E_SIGNER_STATE, "statement_pending",
                             "the signer must accept the statement in force first");
     return ESIGN_OK;

@@ -19,10 +19,11 @@ struct sign_job sign_job_new(struct site *s, const struct sign_act *act)
 
 void sign_job_done(struct sign_job *j)
 {
-    struct job_row *rows[] = {&j->ticket, &j->meaning, &j->plan, &j->policy, &j->key, &j->site_row};
+    struct store_view *views[] = {&j->meaning, &j->plan, &j->policy, &j->key, &j->site_row};
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        json_decref(rows[i]->body);
+    for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+        store_view_done(views[i]);
+    json_decref(j->ticket.body);
     /* whoever proved a component was active; only a recorded signature used the ordinal */
     authn_session_give(site_sessions(j->site), &j->lease, j->person.signer != NULL,
                        j->signature && !j->intended);

@@ -5,12 +5,6 @@
 #include "cms/cms.h"
 #include "sign/sign.h"
 
-/* A row that the decision was made from, and its generation. */
-struct job_row {
-    json_t *body; /* owned */
-    int64_t seq;
-};
-
 struct sign_job {
     struct site *site;
     const struct sign_act *act;
@@ -25,7 +19,11 @@ struct sign_job {
         SIGN_SUBSEQUENT
     } mode;
     /* authorise */
-    struct job_row ticket, meaning, plan, policy, key, site_row;
+    struct {
+        json_t *body; /* owned */
+        int64_t seq;
+    } ticket;
+    struct store_view meaning, plan, policy, key, site_row; /* what is decided from */
     /* fix what is signed */
     char signature_id[SITE_ID_MAX];
     int64_t time_ms;

@@ -91,17 +91,18 @@ static enum esign_rc ticket_record(const struct sign_request *r, json_t **ret, s
 }
 
 /* The step that is asked for: named, or the plan's first. */
-static enum esign_rc ticket_step(struct site *s, const struct sign_request *r, json_t **ret_plan,
-                                 const char **ret_step, struct fault *f)
+static enum esign_rc ticket_step(struct site *s, const struct sign_request *r,
+                                 struct store_view *ret_plan, const char **ret_step,
+                                 struct fault *f)
 {
     const char *plan = r->plan ? r->plan : "single";
-    enum esign_rc rc = store_get(site_store(s), "plan", plan, ret_plan, NULL, f);
+    enum esign_rc rc = store_look(site_store(s), "plan", plan, ret_plan, f);
 
     if (rc == ESIGN_E_NOT_FOUND)
         return fault_field(f, ESIGN_E_SEQUENCE, "plan", "there is no plan \"%.40s\"", plan);
     if (rc != ESIGN_OK)
         return rc;
-    const json_t *first = json_array_get(json_object_get(*ret_plan, "steps"), 0);
+    const json_t *first = json_array_get(json_object_get(ret_plan->body, "steps"), 0);
     *ret_step = r->step ? r->step : json_str(first, "id");
     return ESIGN_OK;
 }
@@ -137,16 +138,17 @@ static enum esign_rc ticket_check_signer(struct site *s, const char *user_id, st
 
 /* What was found for a request. */
 struct ticket_parts {
-    json_t *record, *meaning, *plan, *policy; /* owned */
+    json_t *record; /* owned */
+    struct store_view meaning, plan, policy;
     const char *step;
 };
 
 static void ticket_parts_done(struct ticket_parts *p)
 {
     json_decref(p->record);
-    json_decref(p->meaning);
-    json_decref(p->plan);
-    json_decref(p->policy);
+    store_view_done(&p->meaning);
+    store_view_done(&p->plan);
+    store_view_done(&p->policy);
 }
 
 static enum esign_rc ticket_find(struct site *s, const struct sign_request *r,
@@ -163,7 +165,7 @@ static enum esign_rc ticket_find(struct site *s, const struct sign_request *r,
     if (!r->meaning)
         return fault_reason(f, ESIGN_E_MEANING, "missing", "say what the signature means");
     rc = text_is_id(r->meaning, 64)
-             ? store_get(site_store(s), "meaning", r->meaning, &p->meaning, NULL, f)
+             ? store_look(site_store(s), "meaning", r->meaning, &p->meaning, f)
              : ESIGN_E_NOT_FOUND;
     if (rc == ESIGN_E_NOT_FOUND)
         return fault_reason(f, ESIGN_E_MEANING, "unknown", "there is no meaning \"%.40s\"",
@@ -171,7 +173,7 @@ static enum esign_rc ticket_find(struct site *s, const struct sign_request *r,
     if (rc == ESIGN_OK)
         rc = ticket_step(s, r, &p->plan, &p->step, f);
     if (rc == ESIGN_OK)
-        rc = site_policy(s, &p->policy, NULL, f);
+        rc = store_look(site_store(s), "policy", "policy", &p->policy, f);
     return rc;
 }
 
@@ -186,7 +188,7 @@ enum esign_rc sign_ticket_make(struct site *s, const struct sign_request *r, jso
     if (rc != ESIGN_OK)
         return rc;
     int64_t now_ms = clock_now_ms(site_clock(s));
-    int64_t expires_ms = now_ms + json_int(p.policy, "ticket.ttl_s", 900) * 1000;
+    int64_t expires_ms = now_ms + json_int(p.policy.body, "ticket.ttl_s", 900) * 1000;
     site_new_id('T', id);
     bytes_random(random, sizeof(random));
     encode_hex(bytes_of(random, sizeof(random)), nonce);
@@ -195,10 +197,10 @@ enum esign_rc sign_ticket_make(struct site *s, const struct sign_request *r, jso
     json_t *ticket = json_pack(
         "{s:s, s:s, s:s, s:O, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s, s:s, s:I, s:I}",
         "ticket", id, "state", "ready", "nonce", nonce, "record", p.record, "meaning",
-        json_str(p.meaning, "code"), "plan", json_str(p.plan, "id"), "step", p.step, "signer",
-        r->signer, "reason", r->reason, "comment", r->comment, "application", r->application,
-        "terminal", r->terminal, "created", created, "expires", expires, "expires_ms",
-        (json_int_t)expires_ms, "uid", (json_int_t)r->uid);
+        json_str(p.meaning.body, "code"), "plan", json_str(p.plan.body, "id"), "step", p.step,
+        "signer", r->signer, "reason", r->reason, "comment", r->comment, "application",
+        r->application, "terminal", r->terminal, "created", created, "expires", expires,
+        "expires_ms", (json_int_t)expires_ms, "uid", (json_int_t)r->uid);
     if (!ticket)
         return fault_set(f, ESIGN_E_INTERNAL, "no memory for a ticket");
     *ret = ticket;

@@ -123,10 +123,9 @@ static json_t *copy_of(const json_t *value, size_t *left)
     return NULL;
 }
 
-json_t *store_cache_get(struct store_cache *c, const char *kind, const char *id, int64_t seq)
+json_t *store_cache_look(struct store_cache *c, const char *kind, const char *id, int64_t seq)
 {
     char key[STORE_KEY_SIZE];
-    size_t left = STORE_CACHE_ROW_MAX;
     json_t *body = NULL;
     store_row_key(kind, id, key);
     (void)pthread_mutex_lock(&c->mutex); /* can't fail: initialised and not recursive */
@@ -134,12 +133,23 @@ json_t *store_cache_get(struct store_cache *c, const char *kind, const char *id,
     if (row->body && row->seq == seq && strcmp(row->key, key) == 0)
         body = json_incref(row->body);
     (void)pthread_mutex_unlock(&c->mutex);
-    if (!body)
-        return NULL;
-    json_t *copy = copy_of(body, &left);
+    return body;
+}
+
+void store_cache_give(struct store_cache *c, json_t *body)
+{
     (void)pthread_mutex_lock(&c->mutex); /* as above; jansson counts without ordering */
     json_decref(body);
     (void)pthread_mutex_unlock(&c->mutex);
+}
+
+json_t *store_cache_get(struct store_cache *c, const char *kind, const char *id, int64_t seq)
+{
+    size_t left = STORE_CACHE_ROW_MAX;
+    json_t *body = store_cache_look(c, kind, id, seq);
+    json_t *copy = body ? copy_of(body, &left) : NULL;
+
+    store_cache_give(c, body);
     return copy;
 }
 

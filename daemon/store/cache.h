@@ -23,6 +23,10 @@ void store_cache_close(struct store_cache *c); /* NULL is allowed */
 /* A copy of row kind/id as entry seq told of it, owned by the caller.  NULL: it is not here. */
 json_t *store_cache_get(struct store_cache *c, const char *kind, const char *id, int64_t seq);
 
+/* The same, shared and never to be changed: to be given back with store_cache_give(). */
+json_t *store_cache_look(struct store_cache *c, const char *kind, const char *id, int64_t seq);
+void store_cache_give(struct store_cache *c, json_t *body); /* NULL is allowed */
+
 /* Keep a copy of a row that store_check_entry() and store_check_row() have found right.  What is
  * too long is not kept, and another row may be dropped. */
 void store_cache_put(struct store_cache *c, const char *kind, const char *id, int64_t seq,

@@ -139,6 +139,29 @@ enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_
     return ESIGN_OK;
 }
 
+enum esign_rc store_look(struct store *s, const char *kind, const char *id, struct store_view *ret,
+                         struct fault *f)
+{
+    int64_t seq = is_name(kind, id) ? store_newest_get(s->newest, kind, id) : -1;
+    if (seq < 0) /* as in store_get */
+        return no_row(kind, id, f);
+    json_t *body = store_cache_look(s->cache, kind, id, seq);
+    if (!body) {
+        enum esign_rc rc = store_get(s, kind, id, &body, &seq, f);
+        if (rc)
+            return rc;
+    }
+    *ret = (struct store_view){body, seq, s};
+    return ESIGN_OK;
+}
+
+void store_view_done(struct store_view *v)
+{
+    if (v->body)
+        store_cache_give(v->store->cache, (json_t *)(uintptr_t)v->body);
+    *v = (struct store_view){0};
+}
+
 static bool is_member(const char *member)
 {
     size_t len = strlen(member);

@@ -97,6 +97,19 @@ bool store_await(struct store *s, const struct store_guard *guards, size_t count
 enum esign_rc store_get(struct store *s, const char *kind, const char *id, json_t **ret,
                         int64_t *ret_seq, struct fault *f) MUST_CHECK;
 
+/* A row that others read at the same time: it must not be changed. */
+struct store_view {
+    const json_t *body; /* NULL: none */
+    int64_t seq;        /* generation */
+    struct store *store;
+};
+
+/* As store_get without a copy.  ret: to be ended with store_view_done(); left as it is on failure.
+ */
+enum esign_rc store_look(struct store *s, const char *kind, const char *id, struct store_view *ret,
+                         struct fault *f) MUST_CHECK;
+void store_view_done(struct store_view *v); /* of zeros, too */
+
 /* As store_get, but always read from disk and checked: for verdicts on what is kept. */
 enum esign_rc store_read(struct store *s, const char *kind, const char *id, json_t **ret,
                          int64_t *ret_seq, struct fault *f) MUST_CHECK;

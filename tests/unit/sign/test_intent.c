@@ -79,9 +79,15 @@ static int teardown(void **state)
 }
 
 /* The rows that a signing rests on, as members of a job. */
-static struct job_row row_of(const char *kind, const char *id, json_t *body)
+static struct store_view view_of(const char *kind, const char *id, json_t *body)
 {
-    return (struct job_row){body, fixture_write(kind, id, body)};
+    struct store_view view = {0};
+    struct fault f = {0};
+
+    (void)fixture_write(kind, id, body);
+    json_decref(body);
+    assert_int_equal(store_look(site_store(fx.site), kind, id, &view, &f), ESIGN_OK);
+    return view;
 }
 
 /* A job that has gone through all steps before the intent. */
@@ -97,11 +103,12 @@ static struct sign_job job_before_intent(const struct sign_act *act, unsigned nu
     j.person.attempt_seq = -1; /* no failure yet */
     j.person.signer_id = json_str(j.person.signer, "signer_id");
     j.person.user_id = json_str(j.person.signer, "user_id");
-    j.meaning = row_of("meaning", "approved", json_pack("{s:s}", "code", "approved"));
-    j.plan = row_of("plan", "single", json_pack("{s:s}", "id", "single"));
-    j.policy = row_of("policy", "policy", json_pack("{s:s}", "id", "default"));
-    j.key = row_of("key", "K-1", json_pack("{s:s}", "key", "K-1"));
-    j.ticket = row_of("ticket", act->ticket_id, json_pack("{s:s}", "state", "ready"));
+    j.meaning = view_of("meaning", "approved", json_pack("{s:s}", "code", "approved"));
+    j.plan = view_of("plan", "single", json_pack("{s:s}", "id", "single"));
+    j.policy = view_of("policy", "policy", json_pack("{s:s}", "id", "default"));
+    j.key = view_of("key", "K-1", json_pack("{s:s}", "key", "K-1"));
+    j.ticket.body = json_pack("{s:s}", "state", "ready");
+    j.ticket.seq = fixture_write("ticket", act->ticket_id, j.ticket.body);
     j.envelope = json_object();
     (void)snprintf(j.signature_id, sizeof(j.signature_id), "G-%u", number);
     buf_put_str(&j.digest, "digest");

@@ -488,6 +488,28 @@ static void test_store_list__states_in_an_index_or_not__each_is_found(void **sta
     }
 }
 
+static void test_store_look__row_is_written_meanwhile__view_stays_as_it_was(void **state)
+{
+    REQ("5.23");
+    struct fixture *x = *state;
+    struct store_view before = {0}, again = {0}, after = {0}, none = {0};
+    commit_body(x, "ticket", "T-1", json_pack("{s:s}", "state", "ready"));
+    assert_int_equal(store_look(x->store, "ticket", "T-1", &before, &x->fault), ESIGN_OK);
+    assert_int_equal(store_look(x->store, "ticket", "T-1", &again, &x->fault), ESIGN_OK);
+    commit_body(x, "ticket", "T-1", json_pack("{s:s}", "state", "signed"));
+    assert_int_equal(store_look(x->store, "ticket", "T-1", &after, &x->fault), ESIGN_OK);
+    assert_string_equal(json_str(before.body, "state"), "ready");
+    assert_string_equal(json_str(after.body, "state"), "signed");
+    assert_true(before.seq == again.seq && after.seq > before.seq);
+    assert_int_equal(store_look(x->store, "ticket", "T-2", &none, &x->fault), ESIGN_E_NOT_FOUND);
+    assert_null(none.body);
+    store_view_done(&before);
+    assert_string_equal(json_str(again.body, "state"), "ready"); /* of another reader */
+    store_view_done(&again);
+    store_view_done(&after);
+    store_view_done(&none);
+}
+
 static void test_store_list__unchecked_words__refused(void **state)
 {
     REQ("design 7");
@@ -680,6 +702,7 @@ int main(void)
         CASE(test_store_reader_take__all_in_use__busy_after_a_bound),
         CASE(test_store_list__by_member__in_order_of_id_and_in_pages),
         CASE(test_store_list__states_in_an_index_or_not__each_is_found),
+        CASE(test_store_look__row_is_written_meanwhile__view_stays_as_it_was),
         CASE(test_store_list__unchecked_words__refused),
         CASE(test_store_open__second_opener__conflict),
         CASE(test_store_open__new_file__private),
