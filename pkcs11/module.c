@@ -86,19 +86,40 @@ static enum esign_rc module_join(struct pkcs11_module *module, struct fault *f)
     return ESIGN_OK;
 }
 
+/* Load and initialise the file that is wanted ("": any will do). */
+static enum esign_rc module_open(const char *path, const char *wanted, const char *init_args,
+                                 struct pkcs11_module **ret, struct fault *f)
+{
+    struct pkcs11_module *module = calloc(1, sizeof(*module));
+
+    if (!module)
+        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a module");
+    enum esign_rc rc = pkcs11_library_open(path, wanted, &module->file, f);
+    if (rc == ESIGN_OK)
+        rc = module_initialise(module, init_args, f);
+    if (rc != ESIGN_OK) {
+        pkcs11_module_free(module);
+        return rc;
+    }
+    *ret = module;
+    return ESIGN_OK;
+}
+
+enum esign_rc pkcs11_module_open(const char *path, struct pkcs11_module **ret, struct fault *f)
+{
+    return module_open(path, "", "", ret, f);
+}
+
 enum esign_rc pkcs11_module_load(const struct config *config, size_t index,
                                  struct pkcs11_module **ret, struct fault *f)
 {
+    struct pkcs11_module *module = NULL;
+
     enum esign_rc rc = module_set_environment(config, index, f);
-    if (rc != ESIGN_OK)
-        return rc;
-    struct pkcs11_module *module = calloc(1, sizeof(*module));
-    if (!module)
-        return fault_set(f, ESIGN_E_INTERNAL, "no memory for a module");
-    rc = pkcs11_library_open(config_token_str(config, index, "module"),
-                             config_token_str(config, index, "module_sha256"), &module->file, f);
     if (rc == ESIGN_OK)
-        rc = module_initialise(module, config_token_str(config, index, "init_args"), f);
+        rc = module_open(config_token_str(config, index, "module"),
+                         config_token_str(config, index, "module_sha256"),
+                         config_token_str(config, index, "init_args"), &module, f);
     if (rc == ESIGN_OK)
         rc = module_join(module, f);
     if (rc != ESIGN_OK) {

@@ -14,6 +14,11 @@ struct pkcs11_module;
 enum esign_rc pkcs11_module_load(const struct config *config, size_t index,
                                  struct pkcs11_module **ret, struct fault *f) MUST_CHECK;
 
+/* Load and initialise any module without libp11: for who asks for its slots by itself.  path:
+ * absolute, borrowed for the module's life.  As pkcs11_module_load. */
+enum esign_rc pkcs11_module_open(const char *path, struct pkcs11_module **ret,
+                                 struct fault *f) MUST_CHECK;
+
 /* C_Finalize.  The library stays mapped: unloading foreign code is the end of the process. */
 void pkcs11_module_free(struct pkcs11_module *module);
 

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "pkcs11/card_serve.h"
 #include "pkcs11/init.h"
 #include "pkcs11/library.h"
 #include "pkcs11/probe.h"
@@ -19,6 +20,7 @@ enum { EXIT_USAGE = 2, SUPERVISOR_REPORT_MAX = 256 * 1024 };
 
 struct supervisor_options {
     const char *config, *token;
+    const char *card; /* path of a module: serve a signer's own card, nothing else */
     bool init, test;
     struct pkcs11_probe_options probe;
 };
@@ -29,13 +31,10 @@ DEFINE_CLEANUP(struct pkcs11_worker *, pkcs11_worker_free)
 static bool supervisor_parse(int argc, char **argv, struct supervisor_options *ret)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"token", required_argument, NULL, 't'},
-        {"init", no_argument, NULL, 'i'},
-        {"test", no_argument, NULL, 'T'},
-        {"in-use", no_argument, NULL, 'u'},
-        {"removal", no_argument, NULL, 'r'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"token", required_argument, NULL, 't'},
+        {"card", required_argument, NULL, 'C'},   {"init", no_argument, NULL, 'i'},
+        {"test", no_argument, NULL, 'T'},         {"in-use", no_argument, NULL, 'u'},
+        {"removal", no_argument, NULL, 'r'},      {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -44,6 +43,8 @@ static bool supervisor_parse(int argc, char **argv, struct supervisor_options *r
             ret->config = optarg;
         else if (c == 't')
             ret->token = optarg;
+        else if (c == 'C')
+            ret->card = optarg;
         else if (c == 'i')
             ret->init = true;
         else if (c == 'T')
@@ -55,6 +56,8 @@ static bool supervisor_parse(int argc, char **argv, struct supervisor_options *r
         else
             return false;
     }
+    if (ret->card)
+        return !ret->config && !ret->token && !ret->init && !ret->test && optind == argc;
     return ret->config && ret->token && optind == argc;
 }
 
@@ -142,7 +145,7 @@ int main(int argc, char **argv)
     log_start("esign-token", LOG_LEVEL_INFO);
     if (!supervisor_parse(argc, argv, &options)) {
         fprintf(stderr, "usage: esign-token --config FILE --token NAME [--init | --test [--in-use] "
-                        "[--removal]]\n");
+                        "[--removal]]\n       esign-token --card MODULE\n");
         return EXIT_USAGE;
     }
     enum esign_rc rc = secret_start(&fault);
@@ -150,6 +153,8 @@ int main(int argc, char **argv)
         rc = fault_set(&fault, ESIGN_E_INTERNAL, "PR_SET_NO_NEW_PRIVS is refused");
     if (rc == ESIGN_OK)
         rc = sandbox_confine_module(&fault);
+    if (rc == ESIGN_OK && options.card)
+        return pkcs11_card_serve(options.card);
     if (rc == ESIGN_OK)
         rc = config_load(options.config, &config, &fault);
     int index = rc == ESIGN_OK ? config_token_by_name(config, options.token) : -1;

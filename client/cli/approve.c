@@ -73,7 +73,8 @@ static enum cli_exit approve_one(struct cli *cli)
     if (rc != CLI_DONE)
         return rc;
     rc = authorise_ticket(cli, ticket, &person, &signature);
-    if (person.nothing || (rc == CLI_REFUSED && esign_error_code(cli->error) == ESIGN_OK))
+    if (!person.ended &&
+        (person.nothing || (rc == CLI_REFUSED && esign_error_code(cli->error) == ESIGN_OK)))
         approve_tell_unsigned(cli->operands[0]);
     if (rc != CLI_DONE)
         return rc;
@@ -128,6 +129,8 @@ enum cli_exit command_approve(struct cli *cli)
         return approve_one(cli);
     if (cli_option(cli, OPTION_OUT) || cli_option(cli, OPTION_RECORD_FILE))
         return cli_usage("--out and --record-file are for one ticket at a time");
+    if (options_has(cli->options, OPTION_CARD))
+        return cli_usage("--card is for one ticket at a time");
     CLEANUP(hold_done) struct hold hold;
     hold_begin(&hold);
     CLEANUP(series_done) struct series series = {.cli = cli, .alone = alone};

@@ -157,7 +157,8 @@ static enum esign_rc ask_terminal_secret(const struct ask *ask, const char *prom
 {
     struct ask_terminal terminal;
     char line[SECRET_MAX + 1];
-    enum esign_rc rc = ask_open(prompt, true, "--password-fd N", &terminal, f);
+    enum esign_rc rc =
+        ask_open(prompt, true, ask->instead ? ask->instead : "--password-fd N", &terminal, f);
 
     if (rc != ESIGN_OK)
         return rc;

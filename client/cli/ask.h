@@ -5,7 +5,8 @@
 #include "base/secret.h"
 
 struct ask {
-    int fd; /* of --password-fd; -1: the terminal */
+    int fd;              /* of --password-fd or --pin-fd; -1: the terminal */
+    const char *instead; /* the option that serves where there is none; NULL: --password-fd N */
     /* Called about every ASK_MEANWHILE_MS while a person thinks; NULL: nothing. */
     void (*meanwhile)(void *ctx);
     void *ctx;

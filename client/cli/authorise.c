@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/hold.h"
+#include "cli/own_card.h"
 #include "cli/repeat.h"
 
 /* One try to sign. */
@@ -10,6 +11,7 @@ struct authorise_try {
     const struct esign_result *ticket;
     const struct person *person;
     struct esign_result **ret;
+    bool card;
 };
 
 /* One call with the components that person holds. */
@@ -21,6 +23,7 @@ static enum esign_rc authorise_call(struct cli *cli, const char *key, void *ctx)
         .nonce = esign_result_string(try->ticket, "nonce"),
         .presented_hash = esign_result_string(try->ticket, "record.hash"),
         .components = person_components(try->person),
+        .card = try->card,
         .idempotency_key = key,
     };
 
@@ -49,10 +52,13 @@ enum cli_exit authorise_ticket(struct cli *cli, const struct esign_result *ticke
                                struct person *person, struct esign_result **ret)
 {
     bool id_is_known = person->user_id[0] != '\0';
-    struct authorise_try try = {ticket, person, ret};
+    CLEANUP(own_card_done) struct own_card card = {0};
+    struct authorise_try try = {ticket, person, ret, options_has(cli->options, OPTION_CARD)};
     int tries = AUTHORISE_TRIES;
 
     enum cli_exit known = id_is_known ? CLI_DONE : person_ask_id(cli, person);
+    if (known == CLI_DONE && try.card)
+        known = own_card_ready(cli, person->user_id, &card);
     if (known != CLI_DONE)
         return known;
     person_tell_reset(cli, person);
@@ -61,6 +67,8 @@ enum cli_exit authorise_ticket(struct cli *cli, const struct esign_result *ticke
         if (exit != CLI_DONE)
             return exit;
         enum esign_rc rc = repeat_lost(cli, authorise_call, &try);
+        if (rc == ESIGN_OK && try.card)
+            return own_card_finish(cli, &card, person, ret);
         if (!authorise_again(cli, rc, &tries))
             return cli_outcome(cli, rc);
         if (!id_is_known && !cli_option(cli, OPTION_AS))

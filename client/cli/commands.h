@@ -78,6 +78,9 @@ enum cli_exit command_signer_history(struct cli *cli);
 enum cli_exit command_credential_change(struct cli *cli);
 enum cli_exit command_credential_must_change(struct cli *cli);
 enum cli_exit command_credential_reset(struct cli *cli);
+enum cli_exit command_credential_card(struct cli *cli);
+enum cli_exit command_credential_test_card(struct cli *cli);
+enum cli_exit command_credential_revoke_card(struct cli *cli);
 enum cli_exit command_restore_accept(struct cli *cli);
 enum cli_exit command_credential_set(struct cli *cli);
 

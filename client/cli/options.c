@@ -62,6 +62,12 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_AFTER] = {"after", 0, "ID", "Go on after this one."},
     [OPTION_HEALTH] = {"health", 0, NULL, "One line for monitors: whether the service can sign."},
     [OPTION_ALL] = {"all", 0, NULL, "Also what is signed, declined, cancelled or expired."},
+    [OPTION_CARD] = {"card", 0, NULL, "Sign with one's own card, which is asked for its PIN."},
+    [OPTION_MODULE] = {"module", 0, "PATH",
+                       "PKCS#11 module of the card; that of /etc/esignd/card.conf, or OpenSC's, "
+                       "unless given."},
+    [OPTION_PIN_FD] = {"pin-fd", 0, "N", "Read the card's PIN from this descriptor."},
+    [OPTION_CERTIFICATE] = {"certificate", 0, "FILE", "The card's certificate, PEM or DER."},
     [OPTION_ONE_SHOT] = {"one-shot", 0, NULL,
                          "Ask for all components at each ticket instead of opening a session."},
     [OPTION_STORE] = {"store", 0, NULL,

@@ -6,6 +6,7 @@
 struct person {
     char user_id[ASK_LINE_MAX]; /* "": not known yet */
     struct secret *password;    /* NULL: not asked yet */
+    bool ended;                 /* the request is over, although nothing was signed */
     bool nothing;               /* was entered at the last question, on a terminal */
 };
 

@@ -123,6 +123,12 @@ static enum cli_exit register_show(struct cli *cli, const struct esign_result *a
         {"gid", "params.gid"},
         {"rights", "params.rights"},
         {"what is lost", "params.detail"},
+        {"card of", "card.subject"},
+        {"card issued by", "card.issuer"},
+        {"card's serial", "card.serial"},
+        {"card ends", "card.not_after"},
+        {"card's key", "card.algorithm"},
+        {"card's SHA-256", "card.sha256"},
     };
     const char *user_id = esign_result_string(approval, "user_id");
 

@@ -227,9 +227,11 @@ enum cli_exit command_sign(struct cli *cli)
     if (rc != CLI_DONE)
         return rc;
     const char *kind = esign_result_string(status, "peer.kind");
-    rc = kind && strcmp(kind, "application") == 0
-             ? sign_as_application(cli, &request.request, &signature)
-             : sign_as_terminal(cli, &request.request, &signature);
+    bool application = kind && strcmp(kind, "application") == 0;
+    if (application && options_has(cli->options, OPTION_CARD))
+        return cli_usage("--card is for signers at a terminal");
+    rc = application ? sign_as_application(cli, &request.request, &signature)
+                     : sign_as_terminal(cli, &request.request, &signature);
     return rc == CLI_DONE ? sign_finish(cli, signature, out) : rc;
 }
 

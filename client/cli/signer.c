@@ -35,6 +35,8 @@ enum cli_exit command_signer_show(struct cli *cli)
         {"roles", "roles"},
         {"group", "group"},
         {"custody", "custody"},
+        {"card's SHA-256", "card_sha256"},
+        {"card tested", "card_tested"},
         {"password", "credential.state"},
         {"password changed", "credential.changed"},
         {"password expires", "credential.expires"},

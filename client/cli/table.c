@@ -8,6 +8,7 @@
 #define REQUEST                                                                                    \
     (SET(RECORD) | SET(MEANING) | SET(MEDIA_TYPE) | SET(PLAN) | SET(STEP) | SET(REASON) |          \
      SET(COMMENT) | SET(DIGEST_ONLY))
+#define CARD    (SET(CARD) | SET(MODULE) | SET(PIN_FD) | SET(TOKEN_PROGRAM))
 #define TOKENS  (SET(CONFIG) | SET(CREDENTIALS) | SET(TOKEN_PROGRAM))
 #define OFFLINE (SET(OFFLINE) | SET(TRUST) | SET(LOG_KEY) | SET(PROOF) | SET(DOCUMENT_PROGRAM))
 
@@ -29,7 +30,7 @@ const struct command command_rows[] = {
     {"token list", "", 0, "List the tokens.", 0, 0, command_token_list},
     {"ca", "", 0, "Print the certificate of the issuing CA (PEM).", SET(OUT), 0, command_ca},
     {"sign", "FILE", 1, "Sign a record now, with the signer's components.",
-     REQUEST | PERSON | SET(OUT), SET(RECORD) | SET(MEANING), command_sign},
+     REQUEST | PERSON | CARD | SET(OUT), SET(RECORD) | SET(MEANING), command_sign},
     {"ticket create", "FILE", 1, "Ask for a signature; the signer approves it later.",
      REQUEST | SET(SIGNER), SET(RECORD) | SET(MEANING), command_ticket_create},
     {"ticket show", "TICKET", 1, "Show one ticket.", 0, 0, command_ticket_show},
@@ -37,7 +38,7 @@ const struct command command_rows[] = {
      SET(AS) | SET(ALL) | LIST, 0, command_tickets},
     {"approve", "TICKET ...", 1,
      "See what tickets ask for and sign them, several in one session of the signer.",
-     PERSON | SET(RECORD_FILE) | SET(OUT) | SET(ONE_SHOT), 0, command_approve},
+     PERSON | CARD | SET(RECORD_FILE) | SET(OUT) | SET(ONE_SHOT), 0, command_approve},
     {"decline", "TICKET", 1, "See what a ticket asks for and refuse to sign it, with a reason.",
      PERSON | SET(REASON), 0, command_decline},
     {"cancel", "TICKET", 1, "Take a ticket back, with a reason.", SET(REASON), SET(REASON),
@@ -83,6 +84,16 @@ const struct command command_rows[] = {
     {"credential set", "USER_ID", 1,
      "Set one's own new password after a reset, with the two halves of the one-time secret.",
      SET(PASSWORD_FD), 0, command_credential_set},
+    {"credential card", "USER_ID", 1,
+     "Ask for the registration of a signer's own card; a second officer approves it.",
+     PERSON | SET(REASON) | SET(CERTIFICATE), SET(REASON) | SET(CERTIFICATE),
+     command_credential_card},
+    {"credential test-card", "USER_ID", 1,
+     "Test one's own card: before its first use, and when the policy wants it again.",
+     SET(PASSWORD_FD) | SET(MODULE) | SET(PIN_FD) | SET(TOKEN_PROGRAM), 0,
+     command_credential_test_card},
+    {"credential revoke-card", "USER_ID", 1, "End a signer's card at once, such as a lost one.",
+     PERSON | SET(REASON), SET(REASON), command_credential_revoke_card},
     {"approvals list", "", 0, "List what waits for a second officer, or did.", LIST, 0,
      command_approvals_list},
     {"approvals show", "APPROVAL", 1, "Show one of them.", 0, 0, command_approvals_show},

@@ -57,6 +57,12 @@ void body_integer(struct buf *body, const char *name, uint64_t value)
     buf_put_fmt(body, "%llu", (unsigned long long)value);
 }
 
+void body_true(struct buf *body, const char *name)
+{
+    body_member(body, name);
+    buf_put_str(body, "true");
+}
+
 void body_base64(struct buf *body, const char *name, struct bytes value)
 {
     body_member(body, name);

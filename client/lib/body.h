@@ -11,6 +11,7 @@ void body_close(struct buf *body);
 void body_string(struct buf *body, const char *name, const char *value);
 void body_bytes_string(struct buf *body, const char *name, struct bytes value);
 void body_integer(struct buf *body, const char *name, uint64_t value);
+void body_true(struct buf *body, const char *name);
 void body_base64(struct buf *body, const char *name, struct bytes value);
 
 void body_components(struct buf *body, const struct esign_components *components);

@@ -46,9 +46,28 @@ enum esign_rc esign_ticket_authorise(struct esign *handle,
     body_string(&body, "nonce", authorisation->nonce);
     body_string(&body, "presented_hash", authorisation->presented_hash);
     session_body(&body, authorisation->session);
+    if (authorisation->card)
+        body_true(&body, "card");
     body_close(&body);
     const struct handle_post post = {path, authorisation->idempotency_key, &body};
     return handle_post_keyed(handle, &post, ret, error);
+}
+
+enum esign_rc esign_ticket_value(struct esign *handle, const struct esign_value *value,
+                                 struct esign_result **ret, struct esign_error *error)
+{
+    char path[HANDLE_PATH_MAX];
+    enum esign_rc rc = handle_path("/v1/tickets/", value->ticket, "/value", path, error);
+
+    if (rc != ESIGN_OK)
+        return rc;
+    struct buf body = buf_new(ESIGN_REQUEST_MAX);
+    body_open(&body, NULL);
+    body_string(&body, "signature_id", value->signature_id);
+    body_base64(&body, "value", bytes_of(value->value, value->value_len));
+    session_body(&body, value->session);
+    body_close(&body);
+    return handle_post(handle, path, &body, ret, error);
 }
 
 enum esign_rc esign_ticket_decline(struct esign *handle, const char *ticket,

@@ -49,7 +49,15 @@ static enum esign_rc signers_add_certificate(struct site *s, const json_t *signe
         rc = site_decode(key, "certificate", &der, f);
     if (rc != ESIGN_OK)
         return rc;
-    return json_object_set_new(view, "certificate", handler_pem(buf_bytes(&der))) == 0
+    /* by its key the terminal finds the signer's own card */
+    bool card = strcmp(json_str(key, "custody"), "K3") == 0;
+    return json_object_set_new(view, "certificate", handler_pem(buf_bytes(&der))) == 0 &&
+                   (!card ||
+                    (json_object_set(view, "spki", json_object_get(key, "spki")) == 0 &&
+                     json_object_set(view, "card_sha256", json_object_get(key, "card_sha256")) ==
+                         0 &&
+                     (!json_object_get(key, "tested") ||
+                      json_object_set(view, "card_tested", json_object_get(key, "tested")) == 0)))
                ? ESIGN_OK
                : fault_set(f, ESIGN_E_INTERNAL, "no memory for a reply");
 }

@@ -176,6 +176,20 @@ ESIGN_API enum esign_rc esign_ticket_authorise(struct esign *handle,
                                                struct esign_result **ret,
                                                struct esign_error *error) ESIGN_MUST_CHECK;
 
+/* The second half for a signer with an own card (custody K3).  With authorisation->card set,
+ * esign_ticket_authorise() gives for such a signer, instead of a signature, an object whose "state"
+ * is "value-wanted": "signature_id", "digest" (hex, SHA-256: what the card must sign), "algorithm",
+ * "spki" (base64, the public key of the card that must sign), "certificate", "expires_at".  The
+ * library asks no card: the application does, and gives the value here, once, from where the
+ * authorisation came.  The result is the signature.  A card that does not sign is told with
+ * esign_ticket_cancel().  ESIGN_E_HSM (reason "value"): it is not this digest's signature by this
+ * card, the request has ended; ESIGN_E_SESSION (reason "peer"), ESIGN_E_REPLAY; ESIGN_E_CONFLICT:
+ * nothing waits for it any more.  Without card set such a signer is refused as
+ * ESIGN_E_COMPONENTS_REQUIRED (reason "card").  Source: requirements 1.6. */
+ESIGN_API enum esign_rc esign_ticket_value(struct esign *handle, const struct esign_value *value,
+                                           struct esign_result **ret,
+                                           struct esign_error *error) ESIGN_MUST_CHECK;
+
 /* The signer refuses, with a reason (required) and all components.  The result is the ticket. */
 ESIGN_API enum esign_rc esign_ticket_decline(struct esign *handle, const char *ticket,
                                              const struct esign_components *components,

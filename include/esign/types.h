@@ -7,6 +7,7 @@
 
 #include "esign/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -81,6 +82,16 @@ struct esign_authorisation {
     struct esign_components components;
     const struct esign_session *session; /* NULL: a signing on its own */
     const char *idempotency_key;         /* as in struct esign_request */
+    bool card; /* the caller can have the signer's own card answer: esign_ticket_value() */
+};
+
+/* What the signer's own card has signed. */
+struct esign_value {
+    const char *ticket;       /* required */
+    const char *signature_id; /* of what esign_ticket_authorise() gave; required */
+    const void *value;        /* PKCS#1 v1.5 value, or ECDSA-Sig-Value in DER; required */
+    size_t value_len;
+    const struct esign_session *session; /* of the authorisation; NULL: there was none */
 };
 
 /* Which part of a list. */

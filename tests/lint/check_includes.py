@@ -33,8 +33,8 @@ MAY = {
 FILES = {
     "daemon/document/main.c": {"config"},
 }
-# Faces of the daemon that client/ sees, for verification without a daemon.
-CLIENT = {"base", "document/document.h", "audit/audit.h"}
+# Faces of the daemon that client/ sees, for verification without a daemon and for own cards.
+CLIENT = {"base", "document/document.h", "audit/audit.h", "pkcs11/card.h"}
 
 
 def folder_of(name):
