@@ -178,18 +178,27 @@ class Faults(esigntest.Case):
         self.assertIn("CKR_USER_NOT_LOGGED_IN", use.ask("bare 02"))
         self.assertEqual(self.card.status()["signatures"], before)
 
+    def pull_and_return(self, use, key, pull):
+        wait_for(lambda: self.opened(use), "the card is opened")
+        self.assertRegex(use.ask("sign " + key), "^OK ")
+        pull()
+        self.assertRegex(use.ask("sign " + key), "^E_HSM unavailable: ")
+        self.card.insert()
+        use.ask("close")
+        wait_for(lambda: self.opened(use), "the card is opened")
+        self.assertRegex(use.ask("sign " + key), "^OK ")
+        use.ask("close")
+
+    @req("design 8", "5.21")
+    def test_pull__before_a_signature__told_and_back(self):
+        """With locks allowed OpenSC waits for itself for ever."""
+        self.pull_and_return(self.use(), "01", self.card.pull)
+
     @req("design 8", "5.21")
     def test_pull__in_the_middle_of_a_signature__told_and_back(self):
-        """With locks allowed OpenSC would wait for itself for ever."""
         use = self.use()
-        for _ in range(3):
-            wait_for(lambda: self.opened(use), "the card is opened")
-            self.card.at_sign("pull")
-            self.assertRegex(use.ask("sign 02"), "^E_HSM unavailable: ")
-            self.card.insert()
-            use.ask("close")
-        wait_for(lambda: self.opened(use), "the card is opened")
-        self.assertRegex(use.ask("sign 02"), "^OK ")
+        for key in ("01", "02"):
+            self.pull_and_return(use, key, lambda: self.card.at_sign("pull"))
 
     @req("design 8", "style 26")
     def test_hang__in_the_middle_of_a_signature__process_replaced(self):
