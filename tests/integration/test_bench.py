@@ -43,5 +43,27 @@ class Bench(unittest.TestCase):
                 self.assertEqual(hashed > 1000, row["mode"] == "one-shot", hashed)
 
 
+    @req("design 11")
+    def test_token__short_run__simulated_device_rules_both_sides(self):
+        with tempfile.TemporaryDirectory(prefix="esign-bench-") as folder:
+            path = os.path.join(folder, "result.json")
+            done = subprocess.run(
+                [sys.executable, "-B", RUN, "token", "--seconds", "1", "--rounds", "1", "--clients",
+                 "4", "--units", "1,2", "--service-ms", "20", "--json", path], check=False,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+            self.assertEqual(done.returncode, 0, done.stderr.decode("utf-8", "replace"))
+            with open(path, encoding="utf-8") as file:
+                rows = json.load(file)["rows"]
+        self.assertIn("p99 ratio", done.stdout.decode())
+        self.assertEqual([(row["units"], row["reference_processes"]) for row in rows],
+                         [(1, 4), (2, 4)])
+        for row in rows:
+            with self.subTest(units=row["units"]):
+                self.assertEqual(row["load"]["failed"], 0)
+                for side in ("load", "reference"):  # the device does no more than this
+                    self.assertGreater(row[side]["count"], 0)
+                    self.assertLess(row[side]["per_second"], 51.0 * row["units"])
+
+
 if __name__ == "__main__":
     esigntest.main()

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STATE_LOOK_NS = 5 * 1000 * 1000 }; /* a killed process wakes nobody */
+enum { STATE_LOOK_NS = 50 * 1000 * 1000 }; /* a killed process wakes nobody */
 
 static struct fault_state *state_map(void)
 {
