@@ -4,13 +4,15 @@
  *
  * Each client is a thread with one kept-alive connection that posts its body to /v1/signatures
  * again and again; the digits ######## in it become a new number each time, so that no record is
- * signed twice.  COUNT: each client ends after so many, whatever the time.  Prints one line of
+ * signed twice.  COUNT: each client ends after so many, whatever the time; SIGTERM ends all, as if
+ * the time were over.  Prints one line of
  * JSON; `failed` are the replies that were not 201, the first of which is shown on standard error.
  * A program for tests: it ends at the first broken connection with exit code 2. */
 #include "latency.h"
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +34,14 @@ struct client {
     struct latency *latency;
     pthread_t thread;
 };
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int number)
+{
+    (void)number;
+    stopped = 1;
+}
 
 _Noreturn static void die(const char *what)
 {
@@ -106,7 +116,8 @@ static void *run_client(void *arg)
     char digits[NUMBER_LEN + 1];
     int64_t began = latency_now_us();
 
-    for (uint64_t i = 0; began < c->until_us && (!c->count_max || i < c->count_max); i++) {
+    for (uint64_t i = 0; !stopped && began < c->until_us && (!c->count_max || i < c->count_max);
+         i++) {
         (void)snprintf(digits, sizeof(digits), "%08" PRIu64, i % 100000000); /* fits */
         memcpy(c->number, digits, NUMBER_LEN);
         send_request(c);
@@ -154,6 +165,8 @@ int main(int argc, char **argv)
     double seconds = strtod(argv[3], NULL);
     if (count == 0 || count > CLIENTS_MAX || !(seconds > 0))
         die("clients or seconds");
+    const struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
+    (void)sigaction(SIGTERM, &action, NULL); /* fails only for wrong arguments */
     struct latency *latency = latency_new(count);
     for (unsigned i = 0; i < count; i++) {
         clients[i] = (struct client){.fd = connect_to(argv[1]),

@@ -1,9 +1,11 @@
 /* What a token can do by itself: the figure that esignd's throughput is held against.
  *
  * reference MODULE TOKEN-LABEL KEY-ID-HEX ecdsa|rsa PROCESSES SECONDS   (the PIN on standard input)
+ * reference MODULE TOKEN-LABEL KEY-ID-HEX ecdsa|rsa open COUNT
  *
  * Each process loads the module, C_Initialize(NULL), logs in, finds the key once, and then does
  * C_SignInit and C_Sign in a loop, as a worker of esign-token does, without anything around it.
+ * open: as many processes, one after the other, each from the fork until it has found the key.
  * Prints one line of JSON: how many in which time, percentiles of the two calls, CPU time.  A
  * program for tests: it ends at the first error with exit code 2. */
 #include "latency.h"
@@ -185,6 +187,43 @@ static void run(struct order *o)
     latency_print(&sum, seconds);
 }
 
+/* A process that opens the token and ends. */
+static void open_once(struct order *o, struct latency *l)
+{
+    int ready[2], status;
+    char byte;
+    int64_t began = latency_now_us();
+
+    if (pipe(ready) != 0)
+        die("pipe", 0);
+    pid_t pid = fork();
+    if (pid < 0)
+        die("fork", 0);
+    if (pid == 0) {
+        (void)open_token(o);
+        _exit(write(ready[1], "r", 1) == 1 ? 0 : 2);
+    }
+    close(ready[1]);
+    if (read(ready[0], &byte, 1) != 1)
+        die("a process did not open the token", 0);
+    latency_note(l, began);
+    close(ready[0]);
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        die("a process has failed", 0);
+}
+
+static void run_open(struct order *o, uint64_t count)
+{
+    struct latency *l = latency_new(1);
+    int64_t began = latency_now_us();
+
+    while (l->count < count)
+        open_once(o, l);
+    double seconds = (double)(latency_now_us() - began) / 1e6;
+    struct latency_sum sum = latency_sum(l, 1);
+    latency_print(&sum, seconds);
+}
+
 static size_t read_hex(const char *text, CK_BYTE ret[ID_MAX])
 {
     size_t len = strlen(text) / 2;
@@ -210,7 +249,7 @@ static void read_order(char **argv, struct order *o)
     o->id_len = read_hex(argv[3], o->id);
     o->mechanism = strcmp(argv[4], "rsa") == 0 ? CKM_RSA_PKCS : CKM_ECDSA;
     o->prefix_len = o->mechanism == CKM_RSA_PKCS ? sizeof(sha256_info) : 0;
-    o->processes = (unsigned)strtoul(argv[5], NULL, 10);
+    o->processes = strcmp(argv[5], "open") == 0 ? 1 : (unsigned)strtoul(argv[5], NULL, 10);
     o->seconds = strtod(argv[6], NULL);
     if (o->processes == 0 || o->processes > PROCESSES_MAX || !(o->seconds > 0))
         die("processes or seconds", 0);
@@ -225,10 +264,14 @@ int main(int argc, char **argv)
     struct order order = {0};
 
     if (argc != 7) {
-        fprintf(stderr, "usage: reference MODULE LABEL KEY-ID ecdsa|rsa PROCESSES SECONDS\n");
+        fprintf(stderr, "usage: reference MODULE LABEL KEY-ID ecdsa|rsa PROCESSES SECONDS\n"
+                        "       reference MODULE LABEL KEY-ID ecdsa|rsa open COUNT\n");
         return 2;
     }
     read_order(argv, &order);
-    run(&order);
+    if (strcmp(argv[5], "open") == 0)
+        run_open(&order, (uint64_t)order.seconds);
+    else
+        run(&order);
     return 0;
 }

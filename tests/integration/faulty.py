@@ -43,6 +43,7 @@ class Faulty:
         os.chmod(self.module, 0o755)
         with open(self.state, "wb"):
             os.chmod(self.state, 0o666)
+        self.counter, self.places = os.open(self.state, os.O_RDONLY | os.O_CLOEXEC), {}
         self.rules()
 
     @classmethod
@@ -73,6 +74,13 @@ class Faulty:
             file.write("\n".join(["generation=%d" % self.generation, *lines]) + "\n")
         os.chmod(fresh, 0o644)
         os.rename(fresh, self.control)
+
+    def calls(self, name):
+        """How often one function was called; cheap, to wait by."""
+        if name not in self.places:
+            with open(self.state, "rb") as file:
+                self.places[name] = file.read().index(name.encode() + b"\0") + 32
+        return struct.unpack("=Q", os.pread(self.counter, 8, self.places[name]))[0]
 
     def counts(self):
         """{function: Counts} since the folder was made."""
