@@ -33,13 +33,10 @@ static char *softhsm_token_directory(char *line)
     return line;
 }
 
-DIR *softhsm_open_directory(struct fault *f)
+DIR *softhsm_open_conf(const char *path, struct fault *f)
 {
-    const char *path = getenv("SOFTHSM2_CONF");
     char line[PATH_MAX + 64];
 
-    if (!path)
-        path = "/etc/softhsm/softhsm2.conf";
     CLEANUP(fclose_p) FILE *conf = fopen(path, "re");
     if (!conf) {
         (void)fault_cause(f, ESIGN_E_POLICY, (unsigned long)errno, "%.150s can't be read", path);
@@ -57,6 +54,13 @@ DIR *softhsm_open_directory(struct fault *f)
     }
     (void)fault_set(f, ESIGN_E_POLICY, "%.150s has no directories.tokendir", path);
     return NULL;
+}
+
+DIR *softhsm_open_directory(struct fault *f)
+{
+    const char *path = getenv("SOFTHSM2_CONF");
+
+    return softhsm_open_conf(path ? path : "/etc/softhsm/softhsm2.conf", f);
 }
 
 /* A token's directory is called by a UUID, and its serial number is the UUID's last two groups. */

@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "pkcs11/card_serve.h"
+#include "pkcs11/hold.h"
 #include "pkcs11/init.h"
+#include "pkcs11/inspect.h"
 #include "pkcs11/library.h"
 #include "pkcs11/probe.h"
 #include "pkcs11/worker.h"
@@ -21,7 +23,7 @@ enum { EXIT_USAGE = 2, SUPERVISOR_REPORT_MAX = 256 * 1024 };
 struct supervisor_options {
     const char *config, *token;
     const char *card; /* path of a module: serve a signer's own card, nothing else */
-    bool init, test;
+    bool init, test, inspect;
     struct pkcs11_probe_options probe;
 };
 
@@ -31,10 +33,15 @@ DEFINE_CLEANUP(struct pkcs11_worker *, pkcs11_worker_free)
 static bool supervisor_parse(int argc, char **argv, struct supervisor_options *ret)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"token", required_argument, NULL, 't'},
-        {"card", required_argument, NULL, 'C'},   {"init", no_argument, NULL, 'i'},
-        {"test", no_argument, NULL, 'T'},         {"in-use", no_argument, NULL, 'u'},
-        {"removal", no_argument, NULL, 'r'},      {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"token", required_argument, NULL, 't'},
+        {"card", required_argument, NULL, 'C'},
+        {"init", no_argument, NULL, 'i'},
+        {"test", no_argument, NULL, 'T'},
+        {"in-use", no_argument, NULL, 'u'},
+        {"removal", no_argument, NULL, 'r'},
+        {"inspect", no_argument, NULL, 'n'},
+        {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -53,6 +60,8 @@ static bool supervisor_parse(int argc, char **argv, struct supervisor_options *r
             ret->probe.in_use = true;
         else if (c == 'r')
             ret->probe.removal = true;
+        else if (c == 'n')
+            ret->inspect = true;
         else
             return false;
     }
@@ -115,16 +124,31 @@ static void supervisor_tell_module(const struct config *config, size_t index)
                    config_token_str(config, index, "name"), path, hash);
 }
 
+static int supervisor_inspect(const struct config *config, size_t index, struct fault *f)
+{
+    struct pkcs11_inspection found;
+
+    if (pkcs11_inspect(config, index, &found, f) != ESIGN_OK) {
+        log_error("the token can't be used: %s", f->detail);
+        return EXIT_FAILURE;
+    }
+    printf("%s %s %zu\n", found.softhsm ? "softhsm" : "other", found.serial, found.keys);
+    return EXIT_SUCCESS;
+}
+
 static int supervisor_serve(const struct config *config, size_t index, struct fault *f)
 {
     CLEANUP(pkcs11_worker_free_p) struct pkcs11_worker *worker = NULL;
     CLEANUP(close_p) int listen_fd = -1;
+    CLEANUP(close_p) int held_fd = -1;
     uid_t caller = 0;
 
     enum esign_rc rc = config_caller(config, &caller, f);
     if (rc == ESIGN_OK)
         rc = worker_listen(config_token_str(config, index, "socket"), SOCK_SEQPACKET, 0600,
                            &listen_fd, f);
+    if (rc == ESIGN_OK)
+        rc = pkcs11_hold_directory(config, index, &held_fd, f);
     if (rc == ESIGN_OK)
         rc = pkcs11_worker_new(config, index, &worker, f);
     if (rc != ESIGN_OK) {
@@ -144,8 +168,8 @@ int main(int argc, char **argv)
 
     log_start("esign-token", LOG_LEVEL_INFO);
     if (!supervisor_parse(argc, argv, &options)) {
-        fprintf(stderr, "usage: esign-token --config FILE --token NAME [--init | --test [--in-use] "
-                        "[--removal]]\n       esign-token --card MODULE\n");
+        fprintf(stderr, "usage: esign-token --config FILE --token NAME [--init | --inspect | "
+                        "--test [--in-use] [--removal]]\n       esign-token --card MODULE\n");
         return EXIT_USAGE;
     }
     enum esign_rc rc = secret_start(&fault);
@@ -166,6 +190,8 @@ int main(int argc, char **argv)
     }
     if (options.test)
         return supervisor_test(config, (size_t)index, &options.probe, &fault);
+    if (options.inspect)
+        return supervisor_inspect(config, (size_t)index, &fault);
     return options.init ? supervisor_init(config, (size_t)index, &fault)
                         : supervisor_serve(config, (size_t)index, &fault);
 }
