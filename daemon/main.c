@@ -5,12 +5,13 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "check.h"
 #include "sandbox/sanitizer.h"
 #include "server.h"
 
 static int main_usage(FILE *out, int code)
 {
-    fprintf(out, "usage: esignd [--config FILE] [--version] [--help]\n"
+    fprintf(out, "usage: esignd [--config FILE] [--check DIR] [--version] [--help]\n"
                  "The default FILE is /etc/esignd/esignd.conf; see esignd(8).\n");
     return code;
 }
@@ -22,15 +23,19 @@ enum { MAIN_KEPT = 512 * 1024 };
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", required_argument, NULL, 'k'},
                                             {"version", no_argument, NULL, 'V'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    const char *config = "/etc/esignd/esignd.conf";
+    const char *config = "/etc/esignd/esignd.conf", *check = NULL;
 
-    for (int c; (c = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "c:k:Vh", options, NULL)) != -1;) {
         switch (c) {
         case 'c':
             config = optarg;
+            break;
+        case 'k':
+            check = optarg;
             break;
         case 'V':
             printf("esignd %s\n", ESIGN_VERSION);
@@ -47,5 +52,5 @@ int main(int argc, char **argv)
     /* refused, it only costs time */
     (void)mallopt(M_TRIM_THRESHOLD, MAIN_KEPT);
     log_start("esignd", LOG_LEVEL_INFO);
-    return server_run(config);
+    return check ? check_run(check) : server_run(config);
 }

@@ -82,6 +82,11 @@ enum cli_exit command_credential_card(struct cli *cli);
 enum cli_exit command_credential_test_card(struct cli *cli);
 enum cli_exit command_credential_revoke_card(struct cli *cli);
 enum cli_exit command_restore_accept(struct cli *cli);
+enum cli_exit command_restore(struct cli *cli);
+enum cli_exit command_backup(struct cli *cli);
+enum cli_exit command_backup_check(struct cli *cli);
+enum cli_exit command_token_backup(struct cli *cli);
+enum cli_exit command_token_restore(struct cli *cli);
 enum cli_exit command_credential_set(struct cli *cli);
 
 /* register.c */

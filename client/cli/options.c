@@ -74,6 +74,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
                       "Have the service keep the report as a test record, with an officer's "
                       "components."},
     [OPTION_REMOVAL] = {"removal", 0, NULL, "Also ask to take the token away and to put it back."},
+    [OPTION_TO] = {"to", 0, "DIR", "The new directory for the backup."},
+    [OPTION_FROM] = {"from", 0, "DIR", "The backup."},
+    [OPTION_ACCEPT_LOSS] = {"accept-loss", 0, NULL,
+                            "Put back a store that is older than its anchor: the newest is lost."},
 };
 
 enum { OPTIONS_CODE = 1000 }; /* getopt's number of the first row, beyond all letters */

@@ -52,6 +52,9 @@ enum cli_option {
     OPTION_MODULE,
     OPTION_PIN_FD,
     OPTION_CERTIFICATE,
+    OPTION_TO,
+    OPTION_FROM,
+    OPTION_ACCEPT_LOSS,
     OPTION_COUNT
 };
 

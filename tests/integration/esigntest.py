@@ -421,9 +421,17 @@ class Instance:
             descriptors = [reader]
             argv += ["--password-fd", str(reader)]
         try:
-            done = subprocess.run(argv + list(arguments), input=stdin, check=False,
-                                  pass_fds=descriptors, stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, timeout=60)
+            with _identity:  # another thread may be connecting as somebody else
+                process = subprocess.Popen(argv + list(arguments), stdin=subprocess.PIPE,
+                                           pass_fds=descriptors, stdout=subprocess.PIPE,
+                                           stderr=subprocess.PIPE)
+            with process:
+                try:
+                    out, err = process.communicate(stdin, timeout=60)
+                except BaseException:
+                    process.kill()
+                    raise
+            done = subprocess.CompletedProcess(argv, process.returncode, out, err)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
