@@ -239,13 +239,13 @@ static enum esign_rc init_keys(struct init_job *j, struct fault *f)
 
     bytes_random(j->log_key, sizeof(j->log_key));
     bytes_random(j->ca_key, sizeof(j->ca_key));
-    enum esign_rc rc = token_generate(site_token(s, SITE_LOG), TOKEN_P256, j->log_key, "esignd log",
-                                      deadline, &j->log_spki, f);
+    enum esign_rc rc = init_needs_kek(j) ? init_make_kek(j, f) : ESIGN_OK; /* refused most often */
+    if (rc == ESIGN_OK)
+        rc = token_generate(site_token(s, SITE_LOG), TOKEN_P256, j->log_key, "esignd log", deadline,
+                            &j->log_spki, f);
     if (rc == ESIGN_OK)
         rc = token_generate(site_token(s, SITE_CA), site_algorithm(s, SITE_CA), j->ca_key,
                             "esignd ca", deadline, &j->ca_spki, f);
-    if (rc == ESIGN_OK && init_needs_kek(j))
-        rc = init_make_kek(j, f);
     if (rc != ESIGN_OK)
         return rc;
     struct ca_key ca = {.token = site_token(s, SITE_CA),

@@ -16,7 +16,7 @@ TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tokens", "expe
 COLUMNS = ("module", "role", "key", "expected", "code", "reason", "field", "why")
 # what every module must have a row for
 ROLES = (("signer", "p256"), ("signer", "rsa3072"), ("ca", "p256"), ("ca", "rsa3072"),
-         ("log", "p256"))
+         ("log", "p256"), ("kek", "p256"), ("kek", "rsa3072"))
 RECORD = b"batch record of a real token"
 
 
@@ -52,25 +52,25 @@ class Cells(Case):
     """One test a module; its methods are made below, so that each has a verdict of its own."""
 
     def prove_works(self, module, wanted):
-        """One site for each ca key, with all signers' keys and the log that the module can do."""
-        keys = {role: [row["key"] for row in wanted if row["role"] == role]
-                for role in ("signer", "ca", "log")}
+        """One site for each kind of key, with all roles that the module can do."""
+        keys = {role: [row["key"] for row in wanted if row["role"] == role] for role in zoo.TOKENS}
         proved = set()
         for number in range(max(len(of_role) for of_role in keys.values())):
             roles = {role: of_role[min(number, len(of_role) - 1)]
                      for role, of_role in keys.items() if of_role}
             esignd = zoo.site(self, zoo.make(module), roles)
             esignd.ready()
-            if "signer" in roles:
-                signer = esignd.enrol("jdoe", algorithm=roles["signer"])
-            else:
-                signer = esignd.enrol("jdoe")
-            self.prove_signature(esignd, signer, roles)
+            signer = esignd.enrol("jdoe", algorithm=roles.get("signer"))
+            self.prove_signature(esignd, signer, roles.get("signer"), roles.get("ca"))
+            if "kek" in roles:  # custody K2: the key is in the store, wrapped by the module
+                signer = esignd.enrol("asmith", algorithm=roles["kek"], group="sole")
+                self.assertEqual(esignd.get("/v1/signers/asmith")["custody"], "K2")
+                self.prove_signature(esignd, signer, roles["kek"], roles.get("ca"))
             proved |= set(roles.items())
             esignd.close()
         return proved
 
-    def prove_signature(self, esignd, signer, roles):
+    def prove_signature(self, esignd, signer, key, ca_key):
         """Signed, and verified by esignd, by esign without it, and by OpenSSL."""
         signature = esignd.sign(signer, RECORD, "batch", "B-1", "1")
         self.assertEqual(signature["state"], "signed")
@@ -100,8 +100,8 @@ class Cells(Case):
                      path["ca.pem"], "-out", os.devnull, "-signer", folder + "/" + name + ".pem"],
                     check=False, stderr=subprocess.PIPE)
                 self.assertEqual(done.returncode == 0, accepted, done.stderr)
-            self.prove_key(roles.get("ca"), path["ca.pem"])
-            self.prove_key(roles.get("signer"), folder + "/record.pem")
+            self.prove_key(ca_key, path["ca.pem"])
+            self.prove_key(key, folder + "/record.pem")
 
     def prove_key(self, key, certificate):
         """It is of the algorithm that was asked for."""

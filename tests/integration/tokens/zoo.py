@@ -31,8 +31,10 @@ MODULES = {
     "tpm2": ("tpm", "Tpm"),
     "opensc": ("opensc", "OpenSc"),
 }
-# role -> the token of packaging/trial-site that has it
-TOKENS = {"signer": "signers", "ca": "ca", "log": "log"}
+# with the role kek: signers enrolled with this group have keys that it wraps
+WRAPPED = {"default": "K1", "groups": [{"group": "sole", "custody": "K2"}]}
+# role -> the token of packaging/trial-site that has it; kek is one more
+TOKENS = {"signer": "signers", "ca": "ca", "log": "log", "kek": "kek"}
 BOUND_S = 30
 
 
@@ -237,6 +239,9 @@ def site(test, module, roles, options=None, policy=None):
     tokens = {TOKENS[role]: algorithm for role, algorithm in roles.items()}
     users = ["esign-token-" + token if esigntest.ROOT else None for token in tokens]
     changed = dict(options or {})
+    if "kek" in roles:
+        changed["roles.kek"] = '"kek"'
+        policy = {"custody": WRAPPED, **(policy or {})}
     for token, algorithm in tokens.items():
         changed.update(module.options(token))
         changed["tokens.%s.key_algorithm" % token] = '"%s"' % algorithm
