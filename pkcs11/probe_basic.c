@@ -29,6 +29,8 @@ PROBE_TRY(probe_try_module)
     pkcs11_unpad(info.libraryDescription, sizeof(info.libraryDescription), library);
     if (pkcs11_module_quirk(p->s.module)->rewrites_token)
         probe_fact(p, "rewrites_token", "yes");
+    if (pkcs11_module_quirk(p->s.module)->shares_usage)
+        probe_fact(p, "shares_usage", "yes");
     probe_fact(p, "library_manufacturer", "%s", maker);
     probe_fact(p, "cryptoki", "%u.%u", info.cryptokiVersion.major, info.cryptokiVersion.minor);
     probe_fact(p, "library", "%s %s %u.%u", maker, library, info.libraryVersion.major,

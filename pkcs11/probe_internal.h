@@ -132,7 +132,7 @@ void probe_new_run(uint8_t ret[PROBE_RUN_LEN]);
 void probe_new_id(const struct probe *p, uint8_t ret[TOKEN_KEY_ID_LEN]);
 
 struct probe_wanted {
-    bool on_token, extractable, always_authenticate, wrap_with_trusted;
+    bool on_token, extractable, always_authenticate, wrap_with_trusted, shares_usage;
 };
 /* Make a pair of an algorithm that pkcs11_mechanism_by_algorithm() knows; ret->id is set before. */
 CK_RV probe_make_pair(const struct probe *p, enum token_algorithm algorithm,

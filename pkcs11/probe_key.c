@@ -6,8 +6,14 @@
 
 enum {
     KEY_VALUE_MAX = 1024,
+    KEY_MECHANISMS_MAX = 256,
     KEY_KNOWN_TO_ALL = 4 /* the first rows below are of attributes that every version has */
 };
+
+static bool key_is_rsa(enum token_algorithm algorithm)
+{
+    return algorithm != TOKEN_P256 && algorithm != TOKEN_P384;
+}
 
 /* What the row says where its key is not there. */
 static void key_is_missing(const struct probe *p, const struct probe_check *check,
@@ -58,6 +64,7 @@ static void key_append(char *text, size_t size, const char *name, int value)
 
 PROBE_TRY(probe_try_attributes)
 {
+    const struct pkcs11_quirk *quirk = pkcs11_module_quirk(p->s.module);
     const struct probe_pair *pair = probe_pair(p, check->algorithm);
     char all[300] = "";
     bool wrong = false, local = false;
@@ -72,7 +79,9 @@ PROBE_TRY(probe_try_attributes)
         bool differs = value >= 0 && value != key_wants[i].wanted && key_wants[i].strict;
         bool denied = differs && key_wants[i].type == CKA_LOCAL;
         local |= denied;
-        wrong |= differs && !(denied && pkcs11_module_quirk(p->s.module)->denies_local);
+        wrong |= differs && !(denied && quirk->denies_local) &&
+                 !(key_wants[i].type == CKA_DECRYPT && quirk->shares_usage &&
+                   key_is_rsa(check->algorithm));
         wrong |= value < 0 && i < KEY_KNOWN_TO_ALL;
     }
     if (local)
@@ -91,22 +100,18 @@ static const struct {
     {CKA_PRIME_1, "CKA_PRIME_1", true},
 };
 
-PROBE_TRY(probe_try_unreadable)
+/* Ask for the secret parts; FAIL: one is given. */
+static void key_ask_secrets(struct probe *p, CK_OBJECT_HANDLE key, bool rsa,
+                            struct probe_result *ret)
 {
-    const struct probe_pair *pair = probe_pair(p, check->algorithm);
-    bool rsa = check->algorithm != TOKEN_P256 && check->algorithm != TOKEN_P384;
     uint8_t value[KEY_VALUE_MAX];
 
-    if (!pair) {
-        key_is_missing(p, check, ret);
-        return;
-    }
     probe_say(ret, PROBE_PASS, "nothing given");
     for (size_t i = 0; i < sizeof(key_secrets) / sizeof(key_secrets[0]); i++) {
         CK_ATTRIBUTE asked = {key_secrets[i].type, value, sizeof(value)};
         if (key_secrets[i].rsa != rsa)
             continue;
-        CK_RV rv = p->s.calls->C_GetAttributeValue(p->s.handle, pair->private_key, &asked, 1);
+        CK_RV rv = p->s.calls->C_GetAttributeValue(p->s.handle, key, &asked, 1);
         bool given =
             rv == CKR_OK && asked.ulValueLen != CK_UNAVAILABLE_INFORMATION && asked.ulValueLen > 0;
         secret_wipe(value, sizeof(value));
@@ -119,6 +124,33 @@ PROBE_TRY(probe_try_unreadable)
         else
             probe_say(ret, PROBE_PASS, "refused: CKR_ATTRIBUTE_SENSITIVE");
     }
+}
+
+PROBE_TRY(probe_try_unreadable)
+{
+    const struct probe_pair *pair = probe_pair(p, check->algorithm);
+
+    if (pair)
+        key_ask_secrets(p, pair->private_key, key_is_rsa(check->algorithm), ret);
+    else
+        key_is_missing(p, check, ret);
+}
+
+/* Whether a key that may leave the token could leave it wrapped.  Where that isn't told: yes. */
+static bool key_can_leave(const struct probe *p)
+{
+    CK_MECHANISM_TYPE types[KEY_MECHANISMS_MAX];
+    CK_ULONG count = KEY_MECHANISMS_MAX;
+
+    if (p->s.calls->C_GetMechanismList(p->s.slot, types, &count) != CKR_OK)
+        return true;
+    for (CK_ULONG i = 0; i < count && i < KEY_MECHANISMS_MAX; i++) {
+        CK_MECHANISM_INFO info;
+        if (p->s.calls->C_GetMechanismInfo(p->s.slot, types[i], &info) != CKR_OK ||
+            (info.flags & CKF_WRAP) != 0)
+            return true;
+    }
+    return false;
 }
 
 PROBE_TRY(probe_try_unchangeable)
@@ -135,9 +167,15 @@ PROBE_TRY(probe_try_unchangeable)
     for (size_t i = 0; i < 2; i++)
         (void)p->s.calls->C_SetAttributeValue(p->s.handle, pair->private_key, &changes[i],
                                               1); /* what counts is what is read afterwards */
-    bool readable = probe_read_flag(p, pair->private_key, CKA_SENSITIVE) == 0 ||
-                    probe_read_flag(p, pair->private_key, CKA_EXTRACTABLE) == 1;
-    probe_say(ret, readable ? PROBE_FAIL : PROBE_PASS, "%s",
-              readable ? "a key could be made readable afterwards"
-                       : "SENSITIVE stays true and EXTRACTABLE false");
+    bool changed = probe_read_flag(p, pair->private_key, CKA_SENSITIVE) == 0 ||
+                   probe_read_flag(p, pair->private_key, CKA_EXTRACTABLE) == 1;
+    if (!changed) {
+        probe_say(ret, PROBE_PASS, "SENSITIVE stays true and EXTRACTABLE false");
+        return;
+    }
+    key_ask_secrets(p, pair->private_key, key_is_rsa(algorithm), ret);
+    if (ret->verdict == PROBE_FAIL || key_can_leave(p))
+        probe_say(ret, PROBE_FAIL, "a key could be made readable afterwards");
+    else
+        probe_say(ret, PROBE_WARN, "the attributes change, but nothing is given or wrapped");
 }

@@ -3,7 +3,10 @@
 
 #include <assert.h>
 
-enum { OBJECT_FOUND_MAX = 64 };
+enum {
+    OBJECT_FOUND_MAX = 64,
+    OBJECT_SHARED_COUNT = 2, /* as GENERATE_SHARED_COUNT of generate.c */
+};
 
 static const CK_BBOOL object_yes = CK_TRUE, object_no = CK_FALSE;
 static const uint8_t object_exponent[] = {1, 0, 1};
@@ -32,16 +35,22 @@ void probe_new_id(const struct probe *p, uint8_t ret[TOKEN_KEY_ID_LEN])
     bytes_random(ret + PROBE_RUN_LEN, TOKEN_KEY_ID_LEN - PROBE_RUN_LEN);
 }
 
+/* Whether the pair is made as for a token that can't tell verifying from decrypting. */
+static bool object_shares(const struct probe *p, const struct probe_wanted *wanted)
+{
+    return wanted->shares_usage || pkcs11_module_quirk(p->s.module)->shares_usage;
+}
+
 static CK_RV object_generate(const struct probe *p, const struct pkcs11_mechanism *m,
-                             CK_ATTRIBUTE *private_key, CK_ULONG private_count, bool on_token,
-                             struct probe_pair *ret)
+                             CK_ATTRIBUTE *private_key, CK_ULONG private_count,
+                             const struct probe_wanted *wanted, struct probe_pair *ret)
 {
     CK_MECHANISM mechanism = {m->generate, NULL, 0};
     CK_ATTRIBUTE public_key[] = {
-        probe_flag(CKA_TOKEN, on_token),
-        probe_flag(CKA_PRIVATE, false),
-        probe_flag(CKA_VERIFY, true),
+        probe_flag(CKA_VERIFY, true), /* these two first: OBJECT_SHARED_COUNT */
         probe_flag(CKA_ENCRYPT, false),
+        probe_flag(CKA_TOKEN, wanted->on_token),
+        probe_flag(CKA_PRIVATE, false),
         probe_flag(CKA_WRAP, false),
         probe_attribute(CKA_ID, ret->id, TOKEN_KEY_ID_LEN),
         probe_attribute(CKA_LABEL, PROBE_LABEL, sizeof(PROBE_LABEL) - 1),
@@ -49,24 +58,26 @@ static CK_RV object_generate(const struct probe *p, const struct pkcs11_mechanis
                     : probe_attribute(CKA_MODULUS_BITS, &m->modulus_bits, sizeof(m->modulus_bits)),
         probe_attribute(CKA_PUBLIC_EXPONENT, object_exponent, sizeof(object_exponent)),
     };
-    CK_ULONG public_count = sizeof(public_key) / sizeof(public_key[0]) - (m->ec_group ? 1 : 0);
+    CK_ULONG left_out = object_shares(p, wanted) ? OBJECT_SHARED_COUNT : 0;
+    CK_ULONG count = sizeof(public_key) / sizeof(public_key[0]) - (m->ec_group ? 1 : 0);
 
-    return p->s.calls->C_GenerateKeyPair(p->s.handle, &mechanism, public_key, public_count,
-                                         private_key, private_count, &ret->public_key,
-                                         &ret->private_key);
+    return p->s.calls->C_GenerateKeyPair(p->s.handle, &mechanism, public_key + left_out,
+                                         count - left_out, private_key, private_count,
+                                         &ret->public_key, &ret->private_key);
 }
 
 /* The template is that of esignd (generate.c); what is asked for beyond it stands at its end. */
 CK_RV probe_make_pair(const struct probe *p, enum token_algorithm algorithm,
                       const struct probe_wanted *wanted, struct probe_pair *ret)
 {
+    const struct pkcs11_mechanism *m = pkcs11_mechanism_by_algorithm(algorithm);
     CK_ATTRIBUTE private_key[12] = {
         probe_flag(CKA_TOKEN, wanted->on_token),
         probe_flag(CKA_PRIVATE, true),
         probe_flag(CKA_SENSITIVE, true),
         probe_flag(CKA_EXTRACTABLE, wanted->extractable),
         probe_flag(CKA_SIGN, true),
-        probe_flag(CKA_DECRYPT, false),
+        probe_flag(CKA_DECRYPT, object_shares(p, wanted) && !m->ec_group),
         probe_flag(CKA_UNWRAP, false),
         probe_flag(CKA_DERIVE, false),
         probe_attribute(CKA_ID, ret->id, TOKEN_KEY_ID_LEN),
@@ -78,8 +89,7 @@ CK_RV probe_make_pair(const struct probe *p, enum token_algorithm algorithm,
         private_key[count++] = probe_flag(CKA_ALWAYS_AUTHENTICATE, true);
     if (wanted->wrap_with_trusted)
         private_key[count++] = probe_flag(CKA_WRAP_WITH_TRUSTED, true);
-    return object_generate(p, pkcs11_mechanism_by_algorithm(algorithm), private_key, count,
-                           wanted->on_token, ret);
+    return object_generate(p, m, private_key, count, wanted, ret);
 }
 
 void probe_destroy_pair(const struct probe *p, struct probe_pair *pair)
@@ -87,6 +97,20 @@ void probe_destroy_pair(const struct probe *p, struct probe_pair *pair)
     (void)p->s.calls->C_DestroyObject(p->s.handle, pair->private_key); /* else: the clean-up */
     (void)p->s.calls->C_DestroyObject(p->s.handle, pair->public_key);
     *pair = (struct probe_pair){0};
+}
+
+/* A token that makes no key as esignd asks for it, but one as a TPM would: that is for quirk.c. */
+static void object_try_shared(struct probe *p, enum token_algorithm algorithm,
+                              const struct probe_pair *pair)
+{
+    const struct probe_wanted shared = {.on_token = p->on_token, .shares_usage = true};
+    struct probe_pair trial = *pair;
+
+    if (pkcs11_module_quirk(p->s.module)->shares_usage || pair->made == CKR_MECHANISM_INVALID ||
+        probe_make_pair(p, algorithm, &shared, &trial) != CKR_OK)
+        return;
+    probe_fact(p, "shares_usage", "yes");
+    probe_destroy_pair(p, &trial);
 }
 
 struct probe_pair *probe_pair(struct probe *p, enum token_algorithm algorithm)
@@ -98,6 +122,8 @@ struct probe_pair *probe_pair(struct probe *p, enum token_algorithm algorithm)
         pair->tried = true;
         probe_new_id(p, pair->id);
         pair->made = probe_make_pair(p, algorithm, &wanted, pair);
+        if (pair->made != CKR_OK)
+            object_try_shared(p, algorithm, pair);
     }
     return pair->made == CKR_OK ? pair : NULL;
 }

@@ -157,10 +157,12 @@ static json_t *report_quirk(const struct probe_run *run)
     const char *rewrites = json_string_value(json_object_get(run->facts, "rewrites_token"));
     const char *local = json_string_value(json_object_get(run->facts, "denies_local"));
 
+    const char *shares = json_string_value(json_object_get(run->facts, "shares_usage"));
+
     if (!maker)
         return json_string("");
-    return json_sprintf("{\"%s\", \"%s\", %s, %s},", maker, maker, rewrites ? "true" : "false",
-                        local ? "true" : "false");
+    return json_sprintf("{\"%s\", \"%s\", %s, %s, %s},", maker, maker, rewrites ? "true" : "false",
+                        local ? "true" : "false", shares ? "true" : "false");
 }
 
 static json_t *report_token(const struct probe_run *run)

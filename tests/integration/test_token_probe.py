@@ -28,6 +28,10 @@ NSS = {"token": "warn", "attributes-p256": "warn", "attributes-rsa3072": "warn",
        "sign-length": "warn", "wrap-2109": "absent", "unwrap-template": "warn",
        "wrap-with-trusted": "warn", "data-object": "absent", "always-authenticate": "warn",
        "removal": "untried"}
+TPM2 = {"token": "warn", "unchangeable": "warn", "wrap-key": "absent", "wrap-2109": "untried",
+        "wrap-210a": "untried", "wrap-210b": "untried", "wrap-cbc-pad": "untried",
+        "unwrap-template": "untried", "wrap-with-trusted": "untried", "other-process": "warn",
+        "always-authenticate": "warn", "removal": "untried"}
 OPENCRYPTOKI = {"token": "warn", "key-p256": "absent", "attributes-p256": "untried",
                 "unreadable-p256": "untried", "sign-p256": "untried", "key-p384": "absent",
                 "sign-p384": "untried", "wrap-2109": "absent", "wrap-210a": "absent",
@@ -104,11 +108,11 @@ class Case(esigntest.Case):
 class Modules(Case):
     """Real modules, while nobody uses them."""
 
-    def report(self, module, algorithm):
+    def report(self, module, algorithm, code=0):
         esignd = zoo.site(self, zoo.make(module), {"signer": algorithm})
         done = probe(esignd, "--json")
         report = report_of(done)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.returncode, code, done.stderr)
         self.assert_structure(report)
         self.assertEqual(report["objects"], "token")
         return report
@@ -120,7 +124,7 @@ class Modules(Case):
         self.assertEqual({row["verdict"] for row in report["roles"]}, {"usable"})
         self.assertIn("RFC 5649", detail(report, "wrap-210a"))
         self.assertIn("CKR_TEMPLATE_INCONSISTENT", detail(report, "unwrap-template"))
-        self.assertEqual(report["quirk"], '{"SoftHSM", "SoftHSM", true, false},')
+        self.assertEqual(report["quirk"], '{"SoftHSM", "SoftHSM", true, false, false},')
 
     @req("11.10(a)", "design 8")
     def test_nss__what_it_only_stores_and_what_its_numbers_mean(self):
@@ -129,7 +133,25 @@ class Modules(Case):
         self.assertIn("RFC 3394 after PKCS#7", detail(report, "wrap-210a"))
         self.assertIn("RFC 5649", detail(report, "wrap-210b"))
         self.assertIn("not enforced", detail(report, "always-authenticate"))
-        self.assertIn("false, true}", report["quirk"])
+        self.assertIn("false, true, false}", report["quirk"])
+
+    @req("11.10(a)", "design 8")
+    def test_tpm2__every_row_as_known(self):
+        report = self.report("tpm2", "p256")
+        self.assert_verdicts(report, TPM2)
+        self.assertIn("only after C_Finalize", detail(report, "other-process"))
+        self.assertIn("enforced", detail(report, "always-authenticate"))
+        self.assertIn("false, false, true}", report["quirk"])
+        self.assertEqual({row["role"]: row["verdict"] for row in report["roles"]},
+                         {role: "refused" if role == "kek" else "usable" for role in ROLES})
+
+    @req("11.10(a)", "11.300(e)")
+    def test_card__makes_no_keys__no_role_for_it(self):
+        report = self.report("opensc", "p256", code=1)
+        for role, row in roles(report).items():
+            self.assertNotEqual(row["verdict"], "usable", role)
+        self.assertEqual(roles(report)["log"]["code"], "E_UNSUPPORTED")
+        self.assertEqual(verdicts(report)["login"], "pass")
 
     @req("11.10(a)", "design 8")
     def test_opencryptoki__role_without_mechanism__refused_by_code(self):
