@@ -10,7 +10,10 @@
 #include <libp11.h>
 #include <openssl/err.h>
 
-enum { MODULE_TEXT_MAX = 8 * 1024 }; /* of tokens seen; a message has 199 bytes of it */
+enum {
+    MODULE_TEXT_MAX = 8 * 1024,
+    MODULE_SLOTS_MAX = 256
+}; /* of tokens seen; a message has 199 bytes of it */
 
 struct pkcs11_module {
     struct pkcs11_library file;
@@ -173,6 +176,27 @@ static enum esign_rc module_list_slots(const struct pkcs11_module *module, struc
     return ESIGN_OK;
 }
 
+/* The slots with a token.  Not by libp11, which lists none where one of them fails. */
+static enum esign_rc module_list_present(const struct pkcs11_module *module,
+                                         CK_SLOT_ID ret[MODULE_SLOTS_MAX], CK_ULONG *ret_count,
+                                         struct fault *f)
+{
+    CK_ULONG count = 0;
+    CK_RV rv = module->calls->C_GetSlotList(CK_TRUE, NULL, &count); /* modules look around here */
+
+    if (rv == CKR_OK) {
+        count = MODULE_SLOTS_MAX;
+        rv = module->calls->C_GetSlotList(CK_TRUE, ret, &count);
+    }
+    if (rv == CKR_OK && count > MODULE_SLOTS_MAX)
+        rv = CKR_BUFFER_TOO_SMALL;
+    if (rv != CKR_OK)
+        return fault_reason(f, ESIGN_E_HSM, "unavailable", "C_GetSlotList: %s (0x%lx)",
+                            pkcs11_ckr_name(rv), rv);
+    *ret_count = count;
+    return ESIGN_OK;
+}
+
 /* What a search for a token has seen. */
 struct module_search {
     unsigned found;
@@ -203,6 +227,13 @@ static bool module_note(struct module_search *s, const struct pkcs11_uri *uri,
     return true;
 }
 
+/* Note a slot whose token can't be asked: it is not the one. */
+static void module_note_failure(struct module_search *s, CK_SLOT_ID slot, CK_RV rv)
+{
+    buf_put_fmt(&s->others, "%sslot %lu: %s", s->others.len > 0 ? ", " : "", slot,
+                pkcs11_ckr_name(rv));
+}
+
 static enum esign_rc module_judge(const struct module_search *s, struct fault *f)
 {
     if (s->found > 1)
@@ -222,20 +253,23 @@ static enum esign_rc module_judge(const struct module_search *s, struct fault *f
 enum esign_rc pkcs11_module_find(const struct pkcs11_module *module, const struct pkcs11_uri *uri,
                                  CK_SLOT_ID *ret_slot, CK_TOKEN_INFO *ret_info, struct fault *f)
 {
-    CLEANUP(module_slots_done) struct module_slots list = {0};
     CLEANUP(module_search_done)
     struct module_search search = {.matching = buf_new(MODULE_TEXT_MAX),
                                    .others = buf_new(MODULE_TEXT_MAX)};
+    CK_SLOT_ID slots[MODULE_SLOTS_MAX];
+    CK_ULONG count = 0;
 
-    enum esign_rc rc = module_list_slots(module, &list, f);
-    for (unsigned i = 0; rc == ESIGN_OK && i < list.count; i++) {
+    enum esign_rc rc = module_list_present(module, slots, &count, f);
+    for (CK_ULONG i = 0; rc == ESIGN_OK && i < count; i++) {
         CK_TOKEN_INFO info;
-        CK_SLOT_ID slot = PKCS11_get_slotid_from_slot(&list.slots[i]);
-        const PKCS11_TOKEN *token = list.slots[i].token;
-        if (!token || !token->initialized || module->calls->C_GetTokenInfo(slot, &info) != CKR_OK ||
-            !module_note(&search, uri, &info))
-            continue; /* an absent or failing token is not the one */
-        *ret_slot = slot;
+        CK_RV rv = module->calls->C_GetTokenInfo(slots[i], &info);
+        if (rv != CKR_OK) {
+            module_note_failure(&search, slots[i], rv);
+            continue;
+        }
+        if ((info.flags & CKF_TOKEN_INITIALIZED) == 0 || !module_note(&search, uri, &info))
+            continue;
+        *ret_slot = slots[i];
         *ret_info = info;
     }
     return rc == ESIGN_OK ? module_judge(&search, f) : rc;

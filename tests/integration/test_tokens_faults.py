@@ -34,8 +34,7 @@ ENDS = [end + late for end in ("signal=11", "signal=6", "signal=9", "exit=0", "e
 # answers of C_Initialize after which the module is initialised in another way
 OTHER_WAY = ("CKR_ARGUMENTS_BAD", "CKR_CANT_LOCK", "CKR_NEED_TO_CREATE_THREADS")
 # values that an answer does not name: unknown ones; those after which another call fails
-UNNAMED = (*VENDOR, "CKR_USER_ALREADY_LOGGED_IN", "CKR_TOKEN_NOT_PRESENT",
-           "CKR_TOKEN_NOT_RECOGNIZED")
+UNNAMED = (*VENDOR, "CKR_USER_ALREADY_LOGGED_IN")
 # answers of C_GenerateKeyPair that mean: not an algorithm of this token
 NO_ALGORITHM = ("CKR_MECHANISM_INVALID", "CKR_KEY_SIZE_RANGE", "CKR_CURVE_NOT_SUPPORTED",
                 "CKR_DOMAIN_PARAMS_INVALID")
@@ -265,6 +264,19 @@ class Faults(Matrix):
                 reply = service.generate(secrets.token_bytes(16), tokenservice.RSA3072)
                 self.assertEqual((reply.status, reply.reason), (E_HSM, "key"), reply)
                 self.expect_ready(service)
+
+    @req("design 2")
+    def test_opening__another_slot_fails__the_token_is_of_use(self):
+        """SoftHSM has a second slot, whose token was never initialised."""
+        service = self.services[0]
+        if service.process:
+            service.stop()
+        before = service.faulty.counts()["C_GetTokenInfo"].hit
+        service.faulty.rules("call=C_GetTokenInfo skip=1 times=1 rv=%d"
+                             % VALUES["CKR_DEVICE_ERROR"])
+        service.start()
+        self.assertEqual(service.sign().status, 0)
+        self.assertGreater(service.faulty.counts()["C_GetTokenInfo"].hit, before)
 
     @req("design 2", "11.300(d)")
     def test_opening__values_at_each_call__told_and_pin_sent_once(self):
