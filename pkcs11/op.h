@@ -5,8 +5,8 @@
 #include "pkcs11/token.h"
 
 enum token_op {
-    TOKEN_OP_INFO = 1,       /* (empty) -> blobs label serial manufacturer model firmware */
-    TOKEN_OP_GENERATE = 2,   /* u8 algorithm, key id, blob label -> SubjectPublicKeyInfo */
+    TOKEN_OP_INFO = 1,     /* (empty) -> blobs label serial manufacturer model firmware, u32 room */
+    TOKEN_OP_GENERATE = 2, /* u8 algorithm, key id, blob label -> SubjectPublicKeyInfo */
     TOKEN_OP_PUBLIC_KEY = 3, /* key id -> SubjectPublicKeyInfo */
     TOKEN_OP_SIGN = 4,       /* key id, blob digest -> value */
     TOKEN_OP_RENEW = 5,      /* u32 milliseconds -> (empty); worker.c does it, it needs no token */

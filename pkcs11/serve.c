@@ -33,6 +33,7 @@ static enum esign_rc serve_info(struct pkcs11_desk *desk, struct reader *r, stru
     (void)snprintf(firmware, sizeof(firmware), "%u.%u", info->firmwareVersion.major,
                    info->firmwareVersion.minor); /* two bytes always fit */
     buf_put_blob(reply, bytes_of_str(firmware));
+    buf_put_u32(reply, desk->room);
     return ESIGN_OK;
 }
 

@@ -9,6 +9,7 @@
 struct pkcs11_desk {
     struct pkcs11_session session;
     struct pkcs11_keys keys; /* handles of this session; emptied with it */
+    unsigned room;           /* for how many workers the token has room; 0: no limit */
 };
 
 /* fresh: done in a session that has just been opened, so that an id in use is seen.

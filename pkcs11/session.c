@@ -6,6 +6,8 @@
 #include "pkcs11/known.h"
 #include "pkcs11/login.h"
 
+#include <limits.h>
+
 DEFINE_CLEANUP(struct pkcs11_uri *, pkcs11_uri_free)
 
 /* A read-write session where the token allows it: keys are made in it. */
@@ -16,9 +18,32 @@ static enum esign_rc session_begin(struct pkcs11_session *s, struct fault *f)
     if ((s->info.flags & CKF_WRITE_PROTECTED) == 0)
         flags |= CKF_RW_SESSION;
     CK_RV rv = s->calls->C_OpenSession(s->slot, flags, NULL, NULL, &s->handle);
-    return rv == CKR_OK ? ESIGN_OK
-                        : fault_reason(f, ESIGN_E_HSM, "unavailable", "C_OpenSession: %s (0x%lx)",
-                                       pkcs11_ckr_name(rv), rv);
+    if (rv == CKR_OK)
+        return ESIGN_OK;
+    enum esign_rc rc = fault_reason(f, ESIGN_E_HSM, "unavailable", "C_OpenSession: %s (0x%lx)",
+                                    pkcs11_ckr_name(rv), rv);
+    if (f)
+        f->cause = rv;
+    return rc;
+}
+
+/* A number that the token tells, or 0 for "unknown" and "without end". */
+static unsigned session_number(CK_ULONG number)
+{
+    return number == CK_UNAVAILABLE_INFORMATION || number == CK_EFFECTIVELY_INFINITE ||
+                   number > INT_MAX
+               ? 0
+               : (unsigned)number;
+}
+
+unsigned pkcs11_session_most(const struct pkcs11_session *session)
+{
+    unsigned all = session_number(session->info.ulMaxSessionCount);
+    unsigned writing = session_number(session->info.ulMaxRwSessionCount);
+
+    if ((session->info.flags & CKF_WRITE_PROTECTED) != 0 || writing == 0)
+        return all;
+    return all == 0 || writing < all ? writing : all;
 }
 
 /* Whether the token is the one that this site has used: of a uri without serial= another token of

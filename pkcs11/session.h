@@ -26,6 +26,10 @@ enum esign_rc pkcs11_session_open(const struct config *config, size_t index, boo
                                   struct fault *f) MUST_CHECK;
 void pkcs11_session_close(struct pkcs11_session *session); /* an empty one is allowed */
 
+/* How many sessions like this one the token says that it can have; 0: it names no limit.
+ * Source: PKCS #11 v2.40 base, section 3.2 (CK_TOKEN_INFO). */
+unsigned pkcs11_session_most(const struct pkcs11_session *session);
+
 /* Give the PIN for the operation that has begun, whose key wants it each time.  The PIN is kept
  * from the first time on, unless the caller has put one there.  ESIGN_E_HSM reason "pin": refused
  * now or before, or not sent, as pkcs11_login_allowed(); "unavailable". Source: PKCS #11 v2.40

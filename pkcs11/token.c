@@ -94,6 +94,7 @@ enum esign_rc token_info(struct token *t, int64_t deadline_at_ms, struct token_i
     reader_str(&r, info.manufacturer, sizeof(info.manufacturer));
     reader_str(&r, info.model, sizeof(info.model));
     reader_str(&r, info.firmware, sizeof(info.firmware));
+    info.room = reader_u32(&r);
     if (!reader_done(&r))
         return fault_reason(f, ESIGN_E_HSM, "worker", "token %s: malformed answer", t->name);
     *ret = info;

@@ -20,6 +20,7 @@ enum { TOKEN_KEY_ID_LEN = 16, TOKEN_SPKI_MAX = 1024, TOKEN_SIGNATURE_MAX = 1024 
 
 struct token_info {
     char label[33], serial[17], manufacturer[33], model[17], firmware[16]; /* without padding */
+    unsigned room; /* for how many workers the token has room; 0: no limit is known */
 };
 
 /* name: as in the configuration; path: the service's socket; lanes: as worker_pool_new. */

@@ -9,6 +9,7 @@ struct pkcs11_turn {
     pthread_mutex_t mutex;
     _Atomic int64_t renewed_ms;
     _Atomic bool pin_refused;
+    _Atomic unsigned room_said, room_found;
     _Atomic uint32_t trouble; /* a hash of the text; 0: none */
 };
 
@@ -94,4 +95,24 @@ bool pkcs11_turn_note_trouble(struct pkcs11_turn *turn, const char *text)
     uint32_t hash = text ? turn_hash(text) : 0;
 
     return atomic_exchange(&turn->trouble, hash) != hash;
+}
+
+bool pkcs11_turn_set_room(struct pkcs11_turn *turn, unsigned said, unsigned found)
+{
+    unsigned said_before = atomic_exchange(&turn->room_said, said);
+    unsigned found_before = atomic_exchange(&turn->room_found, found);
+
+    return said != said_before || found != found_before;
+}
+
+unsigned pkcs11_turn_room_said(const struct pkcs11_turn *turn)
+{
+    return atomic_load(&turn->room_said);
+}
+
+unsigned pkcs11_turn_room(const struct pkcs11_turn *turn)
+{
+    unsigned said = atomic_load(&turn->room_said), found = atomic_load(&turn->room_found);
+
+    return said == 0 || (found > 0 && found < said) ? found : said;
 }

@@ -32,6 +32,13 @@ int64_t pkcs11_turn_renewed(const struct pkcs11_turn *turn); /* that time; 0: no
 void pkcs11_turn_refuse_pin(struct pkcs11_turn *turn);
 bool pkcs11_turn_pin_refused(const struct pkcs11_turn *turn);
 
+/* For how many workers the token has room, as it says itself (0: no limit), and as was found out:
+ * that many ran when it gave no session to another (0: that has not happened since).  Whether this
+ * is news. */
+bool pkcs11_turn_set_room(struct pkcs11_turn *turn, unsigned said, unsigned found);
+unsigned pkcs11_turn_room_said(const struct pkcs11_turn *turn);
+unsigned pkcs11_turn_room(const struct pkcs11_turn *turn); /* the smaller one; 0: no limit */
+
 /* What to log: whether this trouble is another one than the last that was noted, by any worker.
  * NULL: there is none, the token is well. */
 bool pkcs11_turn_note_trouble(struct pkcs11_turn *turn, const char *text);

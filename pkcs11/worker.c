@@ -78,7 +78,35 @@ static void worker_open(struct pkcs11_worker *w, bool may_login)
         log_info("token is usable again token=%s", config_token_str(w->config, w->index, "name"));
 }
 
-static enum esign_rc worker_start(void *ctx, bool may_login, struct fault *f)
+static unsigned worker_configured(const struct pkcs11_worker *w)
+{
+    return (unsigned)config_token_int(w->config, w->index, "workers");
+}
+
+/* Note for how many workers the token has room.  A worker that got no session beside others that
+ * have one is not needed; alone it goes on trying. */
+static void worker_note_room(struct pkcs11_worker *w, unsigned others)
+{
+    const char *name = config_token_str(w->config, w->index, "name");
+    unsigned said = pkcs11_session_most(&w->desk.session), all = worker_configured(w);
+
+    if (w->ready) {
+        if (pkcs11_turn_set_room(w->turn, said, 0) && said > 0 && said < all)
+            log_warn("the token has room for %u of %u workers token=%s", said, all, name);
+    } else if (w->fault.cause == CKR_SESSION_COUNT && others > 0) {
+        (void)pkcs11_turn_set_room(w->turn, pkcs11_turn_room_said(w->turn), others);
+        w->exit_code = WORKER_EXIT_SPARE;
+    }
+}
+
+static unsigned worker_limit(void *ctx)
+{
+    struct pkcs11_worker *w = ctx;
+
+    return pkcs11_turn_room_said(w->turn);
+}
+
+static enum esign_rc worker_start(void *ctx, const struct worker_start *how, struct fault *f)
 {
     struct pkcs11_worker *w = ctx;
 
@@ -88,14 +116,15 @@ static enum esign_rc worker_start(void *ctx, bool may_login, struct fault *f)
     if (rc != ESIGN_OK)
         return rc;
     if (pkcs11_turn_take(w->turn, worker_now() + WORKER_TURN_MS, &w->fault) == ESIGN_OK) {
-        worker_open(w, may_login);
+        worker_open(w, how->may_login);
+        worker_note_room(w, how->ready);
         pkcs11_turn_end(w->turn);
     } else {
         (void)fault_reason(&w->fault, ESIGN_E_HSM, "unavailable",
                            "another worker has been opening the token for too long");
         worker_settle(w);
     }
-    if (!may_login)
+    if (!how->may_login)
         w->end_at_ms = 0; /* only an operator's restart changes this */
     return ESIGN_OK;
 }
@@ -203,6 +232,7 @@ static enum esign_rc worker_serve(void *ctx, const struct worker_request *reques
     const struct pkcs11_operation *op = pkcs11_operation_find(request->frame->op);
     if (!op)
         return fault_set(f, ESIGN_E_UNSUPPORTED, "unknown operation %u", request->frame->op);
+    w->desk.room = pkcs11_turn_room(w->turn);
     w->desk.session.pin_refused = pkcs11_turn_pin_refused(w->turn); /* another's too */
     enum esign_rc rc = worker_run_op(w, op, request, reply, f);
     if (rc == ESIGN_E_HSM && strcmp(f->reason, "unavailable") == 0 && w->ready)
@@ -243,7 +273,7 @@ struct worker_service pkcs11_worker_service(struct pkcs11_worker *worker, uid_t 
 {
     return (struct worker_service){
         .name = config_token_str(worker->config, worker->index, "name"),
-        .workers = (unsigned)config_token_int(worker->config, worker->index, "workers"),
+        .workers = worker_configured(worker),
         .grace_ms = PKCS11_GRACE_MS,
         .serial_start = true,
         .has_secrets = true, /* wrapped keys */
@@ -251,6 +281,7 @@ struct worker_service pkcs11_worker_service(struct pkcs11_worker *worker, uid_t 
         .start = worker_start,
         .serve = worker_serve,
         .check = worker_check,
+        .limit = worker_limit,
         .stop = worker_stop,
         .ctx = worker,
     };

@@ -34,7 +34,11 @@ static json_t *status_token(struct site *s, size_t index)
     struct fault f = {0};
     int64_t deadline = clock_mono_ms(site_clock(s)) + STATUS_TOKEN_MS;
     bool ready = token_info(site_token_at(s, index), deadline, &info, &f) == ESIGN_OK;
+    unsigned workers = (unsigned)config_token_int(site_config(s), index, "workers");
 
+    if (ready && info.room > 0 && info.room < workers)
+        (void)snprintf(f.detail, sizeof(f.detail), "the token has room for %u of %u workers",
+                       info.room, workers);
     return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s}", "name", token_name(site_token_at(s, index)),
                      "role", status_roles(s, index), "state", ready ? "ready" : "unavailable",
                      "label", info.label, "serial", info.serial, "detail", f.detail);

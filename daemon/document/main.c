@@ -43,10 +43,10 @@ static enum esign_rc warm_up(struct fault *f)
 }
 
 /* In the worker, before it reads anything. */
-static enum esign_rc start(void *ctx, bool may_login, struct fault *f)
+static enum esign_rc start(void *ctx, const struct worker_start *how, struct fault *f)
 {
     (void)ctx;
-    (void)may_login;
+    (void)how;
 #ifdef ESIGN_SANITIZE
     const struct sandbox_limits limits = {.cpu_s = CPU_MAX_S}; /* shadow memory is terabytes */
 #else

@@ -28,12 +28,12 @@ static enum esign_rc service_hash(const struct hash_service *h, struct bytes sec
 }
 
 /* The dummy of this worker: at the configured cost, so that an unknown id takes as long. */
-static enum esign_rc service_start(void *ctx, bool may_login, struct fault *f)
+static enum esign_rc service_start(void *ctx, const struct worker_start *how, struct fault *f)
 {
     struct hash_service *h = ctx;
     uint8_t random[32];
 
-    (void)may_login; /* only tokens have PINs */
+    (void)how; /* only tokens have PINs */
     enum esign_rc rc = secret_start(f);
     if (rc == ESIGN_OK)
         rc = sandbox_confine_hash(f);

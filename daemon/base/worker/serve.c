@@ -237,7 +237,7 @@ int worker_run(const struct worker_place *place)
     const struct worker_service *service = place->service;
     struct fault fault = {0};
 
-    if (service->start && service->start(service->ctx, place->may_login, &fault) != ESIGN_OK) {
+    if (service->start && service->start(service->ctx, &place->how, &fault) != ESIGN_OK) {
         log_error("worker can't start service=%s: %s", service->name, fault.detail);
         return WORKER_EXIT_FAILED;
     }
@@ -271,7 +271,7 @@ int worker_serve_once(int connection_fd, const struct worker_service *service)
                                        .connection_fd = own_fd,
                                        .ready_fd = -1,
                                        .stop_fd = -1,
-                                       .may_login = true};
+                                       .how = {.may_login = true}};
 
     return own_fd < 0 ? WORKER_EXIT_FAILED : worker_run(&place);
 }

@@ -20,6 +20,7 @@ enum {
     WORKER_CHECK_MS = 1000,           /* check() is called at least this often */
     WORKER_BACKOFF_MS = 50,           /* first pause after a worker that died young … */
     WORKER_BACKOFF_MAX_MS = 5 * 1000, /* … doubling up to this */
+    WORKER_SPARE_MS = 15 * 1000,      /* after WORKER_EXIT_SPARE */
     WORKER_YOUNG_MS = 10 * 1000,      /* younger than this and no request answered well */
     WORKER_DEADLINE_MAX_MS = 600 * 1000,
 };
@@ -30,6 +31,13 @@ enum {
     WORKER_EXIT_FAILED = 1, /* replaced with back-off (50 ms doubling to 5 s) */
     WORKER_EXIT_NO_PIN =
         40, /* the token refused the PIN: later workers are started with may_login = false */
+    WORKER_EXIT_SPARE = 41, /* no room for one more beside those that run: tried again much later */
+};
+
+/* How things stand when a worker starts. */
+struct worker_start {
+    bool may_login; /* false: a PIN was refused */
+    unsigned ready; /* other workers that serve */
 };
 
 struct worker_request {
@@ -47,13 +55,15 @@ struct worker_service {
     bool has_secrets;  /* requests or replies carry them: both are kept in locked memory */
     uid_t caller_uid;  /* only this user (and this process's own) may connect */
     /* In the worker, before it serves.  May fail: then the worker exits WORKER_EXIT_FAILED. */
-    enum esign_rc (*start)(void *ctx, bool may_login, struct fault *f);
+    enum esign_rc (*start)(void *ctx, const struct worker_start *how, struct fault *f);
     /* One request.  Append the reply's body to reply.  An error becomes an error reply. */
     enum esign_rc (*serve)(void *ctx, const struct worker_request *request, struct buf *reply,
                            struct fault *f);
     /* After start, after each request and at least every WORKER_CHECK_MS: an exit code to stop
      * with, or -1 to go on.  NULL: always -1. */
     int (*check)(void *ctx);
+    /* In the supervisor: how many workers may run, 0: all.  NULL: always all. */
+    unsigned (*limit)(void *ctx);
     /* In the worker, at its orderly end; not after a kill.  NULL: nothing. */
     void (*stop)(void *ctx);
     void *ctx;

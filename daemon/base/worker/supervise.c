@@ -42,6 +42,16 @@ static int64_t supervise_now(void)
     return clock_mono_ms(clock_system());
 }
 
+static unsigned supervise_ready(const struct supervisor *s)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < s->service->workers; i++)
+        if (s->children[i].pid > 0 && atomic_load(&s->page->slots[i].ready))
+            count++;
+    return count;
+}
+
 /* The life of a worker process. */
 static _Noreturn void supervise_be_worker(const struct supervisor *s, unsigned index, pid_t parent)
 {
@@ -64,7 +74,7 @@ static _Noreturn void supervise_be_worker(const struct supervisor *s, unsigned i
                                        .connection_fd = -1,
                                        .ready_fd = s->ready_fd,
                                        .stop_fd = signalfd(-1, &stop, SFD_CLOEXEC),
-                                       .may_login = s->may_login};
+                                       .how = {s->may_login, supervise_ready(s)}};
     _exit(worker_run(&place));
 }
 
@@ -119,6 +129,9 @@ static void supervise_log_death(const struct supervisor *s, pid_t pid, int statu
     else if (WEXITSTATUS(status) == WORKER_EXIT_NO_PIN)
         log_error("the token refused the PIN, which is not sent again until a restart service=%s",
                   s->service->name);
+    else if (WEXITSTATUS(status) == WORKER_EXIT_SPARE)
+        log_warn("no room for another worker, tried again in %d s service=%s running=%u",
+                 WORKER_SPARE_MS / 1000, s->service->name, supervise_ready(s));
     else if (WEXITSTATUS(status) != WORKER_EXIT_DONE)
         log_warn("worker ended service=%s pid=%d status=%d", s->service->name, (int)pid,
                  WEXITSTATUS(status));
@@ -131,8 +144,9 @@ static void supervise_bury(struct supervisor *s, unsigned index, int status)
     int64_t now = supervise_now();
     bool done = WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE;
     bool no_pin = WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_NO_PIN;
+    bool spare = WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_SPARE;
     bool was_ready = atomic_load(&s->page->slots[index].ready) != 0;
-    bool useful_end = no_pin || (done && was_ready);
+    bool useful_end = no_pin || spare || (done && was_ready);
 
     supervise_log_death(s, child->pid, status);
     if (no_pin)
@@ -142,7 +156,7 @@ static void supervise_bury(struct supervisor *s, unsigned index, int status)
     else
         child->young_deaths++;
     unsigned free_deaths = was_ready ? 1 : 0; /* callers wait: one that was ready has a successor */
-    child->restart_at_ms = now;
+    child->restart_at_ms = spare ? now + WORKER_SPARE_MS : now;
     if (child->young_deaths > free_deaths)
         child->restart_at_ms += supervise_pause_ms(child->young_deaths - free_deaths);
     child->pid = 0;
@@ -188,10 +202,21 @@ static bool supervise_is_starting(const struct supervisor *s)
     return false;
 }
 
+/* Whether as many run as may. */
+static bool supervise_is_full(const struct supervisor *s)
+{
+    unsigned limit = s->service->limit ? s->service->limit(s->service->ctx) : 0, count = 0;
+
+    for (unsigned i = 0; i < s->service->workers; i++)
+        if (s->children[i].pid > 0)
+            count++;
+    return limit > 0 && count >= limit;
+}
+
 static void supervise_start_due(struct supervisor *s)
 {
     for (unsigned i = 0; i < s->service->workers; i++) {
-        if (s->service->serial_start && supervise_is_starting(s))
+        if (supervise_is_full(s) || (s->service->serial_start && supervise_is_starting(s)))
             return;
         if (s->children[i].pid == 0 && s->children[i].restart_at_ms <= supervise_now())
             supervise_fork(s, i);

@@ -27,7 +27,7 @@ struct worker_place {
     struct worker_page *page;
     unsigned index; /* of this worker's slot */
     int listen_fd, connection_fd, ready_fd, stop_fd;
-    bool may_login;
+    struct worker_start how;
 };
 int worker_run(const struct worker_place *place);
 

@@ -69,19 +69,20 @@ static inline void helper_pause(long ms)
         ;
 }
 
-static inline enum esign_rc helper_start_worker(void *ctx, bool may_login, struct fault *f)
+static inline enum esign_rc helper_start_worker(void *ctx, const struct worker_start *how,
+                                                struct fault *f)
 {
     struct helper *h = ctx;
     unsigned n = atomic_fetch_add(&h->page->starts, 1);
 
     if (n < HELPER_STARTS_MAX)
         atomic_store(&h->page->started_at_ms[n], helper_now());
-    if (may_login)
+    if (how->may_login)
         atomic_fetch_add(&h->page->logins, 1);
     if (atomic_fetch_sub(&h->page->start_fails, 1) > 0)
         return fault_set(f, ESIGN_E_INTERNAL, "told to fail");
-    h->exit_code = may_login && atomic_load(&h->page->refuse_pin) ? WORKER_EXIT_NO_PIN : -1;
-    h->no_pin = !may_login;
+    h->exit_code = how->may_login && atomic_load(&h->page->refuse_pin) ? WORKER_EXIT_NO_PIN : -1;
+    h->no_pin = !how->may_login;
     return ESIGN_OK;
 }
 
