@@ -1,13 +1,18 @@
 /* Who has copies of store and token and knows the PIN, but not the signer's password: what can be
- * done to a key in custody K2.  One line an attempt: its name, and OK or the name of the refusal.
+ * done to a key in custody K2.
  *
- *   thief token MODULE LABEL PIN_FILE KEK_ID [BLOB_FILE]   attempts on the token; a blob: wrapped
- * key thief open KEY_ROW CREDENTIAL_ROW < PASSWORD           the opened blob of these rows, to
- * stdout
- */
+ *   thief token MODULE LABEL PIN_FILE KEK_ID [BLOB_FILE]
+ *   thief time MODULE LABEL PIN_FILE KEK_ID BLOB_FILE
+ *   thief open KEY_ROW CREDENTIAL_ROW < PASSWORD
+ *
+ * token: one line an attempt on the token, its name and OK or the code of the refusal; a blob is a
+ * wrapped key.  time: median microseconds of unwrap, sign and destroy.  open: the opened blob of
+ * these rows, to standard output. */
 #include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <p11-kit/pkcs11.h>
 
@@ -189,6 +194,49 @@ static void thief_try_blob(struct thief *t)
     thief_tell("sign-unwrapped", thief_sign(t, key));
 }
 
+enum { TIME_ROUNDS = 101, TIME_PARTS = 3 };
+
+static double thief_now_us(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* this clock is always there */
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static int thief_compare(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* What a worker does with a key in custody K2, again and again. */
+static void thief_time(struct thief *t)
+{
+    static const char *const names[TIME_PARTS] = {"unwrap", "sign", "destroy"};
+    static double parts[TIME_PARTS][TIME_ROUNDS];
+
+    for (size_t i = 0; i < TIME_ROUNDS; i++) {
+        CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+        double at[TIME_PARTS + 1] = {thief_now_us()};
+        CK_RV rv = thief_unwrap(t, true, false, &key);
+        at[1] = thief_now_us();
+        CK_RV signed_rv = thief_sign(t, key);
+        at[2] = thief_now_us();
+        CK_RV destroyed = t->calls->C_DestroyObject(t->session, key);
+        at[3] = thief_now_us();
+        if (rv != CKR_OK || signed_rv != CKR_OK || destroyed != CKR_OK)
+            return;
+        for (size_t k = 0; k < TIME_PARTS; k++)
+            parts[k][i] = at[k + 1] - at[k];
+    }
+    for (size_t k = 0; k < TIME_PARTS; k++) {
+        qsort(parts[k], TIME_ROUNDS, sizeof(parts[k][0]), thief_compare);
+        (void)printf("%s %.0f\n", names[k], parts[k][TIME_ROUNDS / 2]);
+    }
+}
+
 static int thief_token(int argc, char **argv)
 {
     static struct thief t;
@@ -207,8 +255,12 @@ static int thief_token(int argc, char **argv)
     if (thief_find(&t, kek, 2, &t.kek, 1) != 1)
         return thief_fail("there is no such wrapping key");
     t.key_count = thief_find(&t, keys, 1, t.keys, THIEF_KEYS_MAX);
-    (void)printf("private-keys %lu\n", t.key_count);
     t.blob_len = argc > 6 ? thief_read(argv[6], t.blob, sizeof(t.blob)) : 64;
+    if (strcmp(argv[1], "time") == 0) {
+        thief_time(&t);
+        return 0;
+    }
+    (void)printf("private-keys %lu\n", t.key_count);
     thief_try_kek(&t);
     if (argc > 6)
         thief_try_blob(&t);
@@ -255,7 +307,7 @@ static int thief_open(char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc >= 6 && strcmp(argv[1], "token") == 0)
+    if (argc >= 6 && (strcmp(argv[1], "token") == 0 || strcmp(argv[1], "time") == 0))
         return thief_token(argc, argv);
     if (argc == 4 && strcmp(argv[1], "open") == 0)
         return thief_open(argv);

@@ -279,14 +279,14 @@ class Blobs(Sole):
 class Thief(Sole):
     """Copies of store, token and PIN, with the powers of root."""
 
-    def token(self, *more):
+    def token(self, *more, how="token"):
         """Attempts on the token; {attempt: [results]}."""
         environment = {**os.environ, "SOFTHSM2_CONF": os.path.join(
             self.esignd.root, "etc", "softhsm-signers.conf"),
                        "ASAN_OPTIONS": "detect_leaks=0"}
         kek = self.store.row("site", "site")["kek"]
         pin = os.path.join(self.esignd.root, "etc", "credentials", "signers.pin")
-        done = subprocess.run([THIEF, "token", MODULE, "signers", pin, kek["key"], *more],
+        done = subprocess.run([THIEF, how, MODULE, "signers", pin, kek["key"], *more],
                               env=environment, check=True, stdout=subprocess.PIPE)
         found = {}
         for line in done.stdout.decode().splitlines():
