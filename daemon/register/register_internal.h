@@ -186,8 +186,8 @@ bool register_is_sealed(const json_t *signer);
 enum esign_rc register_seal_again(struct site *s, const struct authn_person *owner,
                                   const struct secret *next, json_t *credential, json_t *bag,
                                   struct store_change *change, struct fault *f) MUST_CHECK;
-/* The password was taken away: nobody can open the blob, so it leaves the row and the key has
- * ended.  Source: requirements 5.9. */
+/* The password or the signer was revoked: nobody may open the blob any more, so it leaves the row
+ * and the key has ended.  Source: requirements 5.9. */
 enum esign_rc register_end_sealed(struct site *s, const json_t *signer, json_t *bag,
                                   struct store_change *change, struct fault *f) MUST_CHECK;
 

@@ -39,6 +39,7 @@ enum esign_rc register_revoke(struct site *s, const struct register_origin *orig
 {
     CLEANUP(json_decref_p) json_t *signer = NULL;
     CLEANUP(json_decref_p) json_t *revocation = NULL;
+    CLEANUP(json_decref_p) json_t *bag = json_array();
     struct register_last last;
     struct store_change change = {0};
     struct store_receipt receipt;
@@ -60,6 +61,8 @@ enum esign_rc register_revoke(struct site *s, const struct register_origin *orig
     CLEANUP(json_decref_p)
     json_t *old_value = json_pack("{s:s}", "state", json_str(signer, "state"));
     rc = state_revoked(signer, officer, reason, clock_now_ms(site_clock(s)), &revocation, f);
+    if (rc == ESIGN_OK && register_is_sealed(signer))
+        rc = register_end_sealed(s, signer, bag, &change, f);
     if (rc != ESIGN_OK)
         return rc;
     CLEANUP(json_decref_p) json_t *new_value = json_pack("{s:s}", "state", "revoked");

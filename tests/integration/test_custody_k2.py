@@ -188,6 +188,18 @@ class Life(Sole):
             self.assertEqual(self.envelope(signature)["custody"], "K2")
         self.assertEqual(self.last_entry("credential.set")["new"]["key"], new)
 
+    @req("design 8", "11.300(c)")
+    def test_signer_revoked__the_key_ends_and_earlier_signatures_stay(self):
+        vera = self.enrol("vera")
+        signature = self.sign(vera)
+        self.esignd.post("/v1/signers/vera/revoke", {
+            "components": self.esignd.officers[0].components, "reason": "left the company"})
+        row = self.store.row("key", self.key_of(vera))
+        self.assertEqual(row["state"], "ended")
+        self.assertNotIn("sealed", row)
+        self.refused("E_SIGNER_STATE", self.sign, vera, reason="revoked")
+        self.assertEqual(self.envelope(signature)["custody"], "K2")
+
     @req("design 8", "11.300(d)")
     def test_forced_change__key_kept_and_usable_afterwards(self):
         nora = self.enrol("nora")
