@@ -104,7 +104,24 @@ static enum esign_rc kek_check_decrypt(const struct pkcs11_session *s, CK_OBJECT
     return ESIGN_OK;
 }
 
-/* Whether the token itself refuses to make a readable key of a blob. */
+/* Whether its holder is kept from letting the key decrypt: in place, or in a copy. */
+static enum esign_rc kek_is_fixed(const struct pkcs11_session *s, CK_OBJECT_HANDLE kek, bool *ret,
+                                  struct fault *f)
+{
+    CK_ATTRIBUTE on = kek_flag(CKA_DECRYPT, true), off = kek_flag(CKA_DECRYPT, false);
+    CK_OBJECT_HANDLE copy;
+    bool set = s->calls->C_SetAttributeValue(s->handle, kek, &on, 1) == CKR_OK;
+
+    if (set && s->calls->C_SetAttributeValue(s->handle, kek, &off, 1) != CKR_OK)
+        return fault_reason(f, ESIGN_E_HSM, "key", "a wrapping key was changed and stays so");
+    bool copied = s->calls->C_CopyObject(s->handle, kek, &on, 1, &copy) == CKR_OK;
+    if (copied && s->calls->C_DestroyObject(s->handle, copy) != CKR_OK)
+        return fault_reason(f, ESIGN_E_HSM, "key", "a copied wrapping key can't be destroyed");
+    *ret = !set && !copied;
+    return ESIGN_OK;
+}
+
+/* Whether the token itself refuses all ways to make a readable key of a blob. */
 static enum esign_rc kek_is_guarded(const struct pkcs11_session *s,
                                     const struct pkcs11_wrapper *wrapper,
                                     const struct pkcs11_mechanism *mechanism, struct bytes spki,
@@ -117,7 +134,7 @@ static enum esign_rc kek_is_guarded(const struct pkcs11_session *s,
     *ret = pkcs11_wrap_in(s, wrapper, &wrapped, &key, &refused) != ESIGN_OK;
     if (!*ret && s->calls->C_DestroyObject(s->handle, key) != CKR_OK)
         return fault_reason(f, ESIGN_E_HSM, "unavailable", "a readable key can't be destroyed");
-    return ESIGN_OK;
+    return *ret ? kek_is_fixed(s, wrapper->kek, ret, f) : ESIGN_OK;
 }
 
 enum esign_rc pkcs11_kek_try(struct pkcs11_session *session, const struct pkcs11_wrapper *wrapper,

@@ -13,9 +13,10 @@ struct pkcs11_kek_order {
  * CKA_UNWRAP_TEMPLATE of SENSITIVE and not EXTRACTABLE where the token takes one; not MODIFIABLE,
  * or whoever has the PIN could let it decrypt; these are read back.  Then tried: the first way of
  * wrapping by which a pair comes back and signs is ret's; the key must not decrypt; whether it
- * unwraps into a readable key decides ret->guarded.  What fails leaves no key.  ESIGN_E_CONFLICT:
- * the id is in use; ESIGN_E_UNSUPPORTED: the token can't; ESIGN_E_HSM reason "key": what it made is
- * not safe.  Source: dependencies.md spike f. */
+ * unwraps into a readable key, or can be changed or copied so that it decrypts, decides
+ * ret->guarded.  What fails leaves no key.  ESIGN_E_CONFLICT: the id is in use;
+ * ESIGN_E_UNSUPPORTED: the token can't; ESIGN_E_HSM reason "key": what it made is not safe. Source:
+ * dependencies.md spike f. */
 enum esign_rc pkcs11_kek_make(struct pkcs11_session *session, const struct pkcs11_kek_order *order,
                               struct token_kek *ret, struct fault *f) MUST_CHECK;
 

@@ -94,7 +94,7 @@ enum esign_rc token_renew(struct token *t, uint32_t age_ms, int64_t deadline_at_
 struct token_kek {
     enum token_wrap wrap;
     bool guarded; /* the token itself refuses to unwrap with it into a readable key
-                     (CKA_UNWRAP_TEMPLATE) */
+                     (CKA_UNWRAP_TEMPLATE), and to change or copy it so that it decrypts */
 };
 
 /* Make the key that wraps signers' keys: AES-256, CKA_TOKEN, SENSITIVE, not EXTRACTABLE, WRAP and

@@ -50,6 +50,7 @@ static enum esign_rc keyed_compute(const struct keyed *k, struct bytes secret,
     keyed_expand(master, "esignd password verifier 1", ret_verifier);
     keyed_expand(master, "esignd sealing key 1", ret_key);
     secret_wipe(master, sizeof(master));
+    secret_wipe_stack(); /* HMAC-SHA256 leaves the key in its blocks */
     return ESIGN_OK;
 }
 

@@ -227,8 +227,8 @@ static enum esign_rc init_make_kek(struct init_job *j, struct fault *f)
                            json_pack("{s:s, s:s, s:s, s:b}", "key", key, "token", token_name(token),
                                      "wrap", token_wrap_name(kek.wrap), "guarded", kek.guarded));
     if (!kek.guarded)
-        log_warn("the token of roles.kek unwraps keys so that they can be read (no "
-                 "CKA_UNWRAP_TEMPLATE); see esignd(8), CUSTODY");
+        log_warn("the token of roles.kek does not keep its holder from reading what it unwraps; "
+                 "see esignd(8), CUSTODY");
     return j->kek ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "no memory for a wrapping key");
 }
 

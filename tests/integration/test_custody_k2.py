@@ -3,17 +3,23 @@
 # build: release
 
 import base64
+import ctypes
 import functools
 import glob
 import hashlib
+import hmac
 import json
 import os
 import sqlite3
 import subprocess
+import sys
 import time
 
 import esigntest
 from esigntest import BUILD, Instance, req
+
+sys.path.insert(0, os.path.join(esigntest.SOURCE, "tests", "fault"))
+import copies  # noqa: E402  pylint: disable=wrong-import-position
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 RECORD = b"<BatchProductionRecord><ID>B-2026-K2</ID></BatchProductionRecord>\n"
@@ -367,6 +373,67 @@ class Thief(Sole):
         self.assertGreater(int(found["private-keys"][0]), 0)
         self.assertNotIn("OK", found["wrap-key"])
         self.assertNotIn("OK", found["read-key"])
+
+
+class Memory(Thief):
+    """What opens a seal, and what was sealed, after a signing: nowhere."""
+
+    def sealing_key(self, person):
+        """As daemon/hash/FORMAT.md has it."""
+        phc = self.store.row("credential", person.signer_id)["phc"]
+        cost, salt = phc.split("$")[3:5]
+        cost = dict(part.split("=") for part in cost.split(","))
+        sodium, master = ctypes.CDLL("libsodium.so.23"), ctypes.create_string_buffer(32)
+        password = person.password.encode()
+        self.assertEqual(sodium.crypto_pwhash(
+            master, ctypes.c_ulonglong(32), password, ctypes.c_ulonglong(len(password)),
+            base64.b64decode(salt + "=="), ctypes.c_ulonglong(int(cost["t"])),
+            ctypes.c_size_t(int(cost["m"]) * 1024), ctypes.c_int(2)), 0)
+        return hmac.digest(master.raw, b"esignd sealing key 1", "sha256"), master.raw
+
+    def processes(self):
+        pids = [self.esignd.pid("esignd")]
+        for service in ("hash", "token-signers"):
+            pids += [self.esignd.pid(service), *self.esignd.workers(service)]
+        return pids
+
+    def copies_of(self, values):
+        """Half of a value is enough to be found."""
+        found = []
+        for pid in self.processes():
+            with open("/proc/%d/mem" % pid, "rb", buffering=0) as memory:
+                for first, last, name, _locked in copies.mappings(pid):
+                    try:
+                        memory.seek(first)
+                        data = memory.read(last - first)
+                    except OSError:
+                        continue  # the kernel's own page, or gone meanwhile
+                    found += [(pid, name, what) for what, value in values.items()
+                              for half in (value[:len(value) // 2], value[len(value) // 2:])
+                              if half in data]
+        return found
+
+    def nowhere(self, values):
+        until = time.monotonic() + 5  # a connection's thread wipes after the reply has left
+        while self.copies_of(values) and time.monotonic() < until:
+            time.sleep(0.05)
+        self.assertEqual(self.copies_of(values), [])
+
+    @req("design 8", "11.300", "style 21")
+    def test_signed_and_changed__no_key_and_no_opened_blob_is_left(self):
+        paula = self.enrol("paula")
+        key, master = self.sealing_key(paula)
+        values = {"key": key, "master": master, "blob": self.open(paula, paula.password).stdout}
+        for _ in range(3):
+            self.sign(paula)
+        self.nowhere(values)
+        # what is in memory is found
+        control = {"row": self.store.row("key", self.key_of(paula))["sealed"]["box"].encode()}
+        self.assertTrue(self.copies_of(control))
+        self.change(paula, NEXT)
+        values["next key"], values["next master"] = self.sealing_key(paula)
+        self.sign(paula)
+        self.nowhere(values)
 
 
 class Without(esigntest.Case):
