@@ -44,7 +44,7 @@ PROBE_TRY(probe_try_module)
               info.libraryVersion.major, info.libraryVersion.minor);
 }
 
-static void basic_token_facts(struct probe *p)
+void probe_token_facts(struct probe *p)
 {
     const CK_TOKEN_INFO *info = &p->s.info;
     char label[33], serial[17], maker[33], model[17];
@@ -71,7 +71,7 @@ PROBE_TRY(probe_try_token)
         probe_say(ret, PROBE_FAIL, "%s", f.detail);
         return;
     }
-    basic_token_facts(p);
+    probe_token_facts(p);
     pkcs11_unpad(p->s.info.label, sizeof(p->s.info.label), label);
     pkcs11_unpad(p->s.info.serialNumber, sizeof(p->s.info.serialNumber), serial);
     if (!strstr(uri, "serial="))

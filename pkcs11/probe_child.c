@@ -41,8 +41,7 @@ size_t probe_check_by_name(const char *name)
     return i;
 }
 
-/* A parent that has gone ends us: its socket is closed. */
-static void child_send(const struct probe *p, const struct probe_message *m)
+void probe_send(const struct probe *p, const struct probe_message *m)
 {
     if (send(p->parent_fd, m, sizeof(*m), MSG_NOSIGNAL) != sizeof(*m))
         _exit(1);
@@ -57,7 +56,7 @@ void probe_fact(struct probe *p, const char *name, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(m.detail, sizeof(m.detail), fmt, args); /* cut: it is a text */
     va_end(args);
-    child_send(p, &m);
+    probe_send(p, &m);
 }
 
 bool probe_made_elsewhere(struct probe *p, const uint8_t id[TOKEN_KEY_ID_LEN])
@@ -65,7 +64,7 @@ bool probe_made_elsewhere(struct probe *p, const uint8_t id[TOKEN_KEY_ID_LEN])
     struct probe_message m = {.kind = PROBE_MAKE}, answer = {0};
 
     memcpy(m.id, id, TOKEN_KEY_ID_LEN);
-    child_send(p, &m);
+    probe_send(p, &m);
     if (recv(p->parent_fd, &answer, sizeof(answer), 0) != sizeof(answer))
         _exit(1);
     p->refused |= answer.check != 0; /* its PIN is ours */
@@ -100,11 +99,12 @@ static void child_tell(struct probe *p, size_t index, const struct probe_result 
         .kind = PROBE_END, .check = (int32_t)index, .verdict = (int32_t)result->verdict};
 
     memcpy(m.detail, result->detail, sizeof(m.detail));
-    child_send(p, &m);
+    probe_send(p, &m);
 }
 
-void probe_child(struct probe *p, size_t first)
+void probe_child(struct probe *p, const void *arg)
 {
+    size_t first = *(const size_t *)arg;
     struct fault f = {0};
     bool stop = false, open = child_catch_up(p, first, &f);
 
@@ -115,7 +115,7 @@ void probe_child(struct probe *p, size_t first)
         const char *hindrance = child_hindrance(p, check);
         if (!check->run)
             continue;
-        child_send(p, &begin);
+        probe_send(p, &begin);
         if (!open)
             probe_say(&result, PROBE_UNTRIED, "the token can't be opened again: %s", f.detail);
         else if (stop)
@@ -131,14 +131,14 @@ void probe_child(struct probe *p, size_t first)
     _exit(0);
 }
 
-void probe_child_make(struct probe *p, const uint8_t id[TOKEN_KEY_ID_LEN])
+void probe_child_make(struct probe *p, const void *arg)
 {
     static const enum token_algorithm order[] = {TOKEN_P256, TOKEN_RSA2048};
     const struct probe_wanted wanted = {.on_token = true};
     struct probe_pair pair = {0};
     struct fault f = {0};
 
-    memcpy(pair.id, id, TOKEN_KEY_ID_LEN);
+    memcpy(pair.id, arg, TOKEN_KEY_ID_LEN);
     if (probe_open(p, &f) != ESIGN_OK || probe_login(p, &f) != ESIGN_OK)
         _exit(p->refused ? PROBE_EXIT_REFUSED : 1);
     CK_RV rv = CKR_FUNCTION_FAILED;
@@ -148,12 +148,13 @@ void probe_child_make(struct probe *p, const uint8_t id[TOKEN_KEY_ID_LEN])
     _exit(rv == CKR_OK ? 0 : 1);
 }
 
-void probe_child_clean(struct probe *p)
+void probe_child_clean(struct probe *p, const void *arg)
 {
     struct probe_result result = {0};
     size_t found = 0, left = 0, still = 0, none = 0;
     struct fault f = {0};
 
+    (void)arg;
     if (probe_open(p, &f) != ESIGN_OK || probe_login(p, &f) != ESIGN_OK) {
         probe_say(&result, PROBE_FAIL, "what was made could not be removed: %.150s", f.detail);
     } else {

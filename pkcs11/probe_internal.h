@@ -90,7 +90,15 @@ bool probe_worked(struct probe_result *ret, CK_RV rv, const char *call);
 
 /* ---- messages of a child (probe_child.c) */
 
-enum probe_message_kind { PROBE_BEGIN, PROBE_END, PROBE_FACT, PROBE_MAKE, PROBE_MADE };
+enum probe_message_kind {
+    PROBE_BEGIN,
+    PROBE_END,
+    PROBE_FACT,
+    PROBE_MAKE,
+    PROBE_MADE,
+    PROBE_GO,  /* to a child of the bench; check: the algorithm, 0: end */
+    PROBE_DONE /* its answer: verdict and detail */
+};
 
 struct probe_message {
     int32_t kind, check, verdict;
@@ -106,13 +114,19 @@ void probe_fact(struct probe *p, const char *name, const char *fmt, ...)
  * did. */
 bool probe_made_elsewhere(struct probe *p, const uint8_t id[TOKEN_KEY_ID_LEN]);
 
-/* Run rows from `first`, then exit; after another child has ended at the row before. */
-void probe_child(struct probe *p, size_t first) __attribute__((noreturn));
-/* The other processes: make the pair of id (exit 0: made, PROBE_EXIT_REFUSED, or 1), or remove what
- * the probe has left and tell the row "clean". */
-void probe_child_make(struct probe *p, const uint8_t id[TOKEN_KEY_ID_LEN])
-    __attribute__((noreturn));
-void probe_child_clean(struct probe *p) __attribute__((noreturn));
+/* What a child process does; it exits and does not return. */
+typedef void (*probe_main)(struct probe *p, const void *arg);
+/* Run rows from the one that arg (a size_t) says; after another child has ended at the row before.
+ */
+void probe_child(struct probe *p, const void *arg);
+/* Make a pair of the id that arg points to.  Exit 0: made, PROBE_EXIT_REFUSED, or 1. */
+void probe_child_make(struct probe *p, const void *arg);
+/* Remove what the probe has left and tell the row "clean". */
+void probe_child_clean(struct probe *p, const void *arg);
+/* Send a message; a parent that has gone ends us. */
+void probe_send(const struct probe *p, const struct probe_message *m);
+/* Label, serial, manufacturer, model and firmware as facts. */
+void probe_token_facts(struct probe *p);
 
 /* ---- the session (probe_open.c) */
 
@@ -206,6 +220,41 @@ struct probe_run {
 };
 /* The report as JSON.  NULL: no memory. */
 json_t *probe_report(const struct probe_run *run);
+
+/* ---- processes (probe_process.c) */
+
+/* What children are started with. */
+struct probe_parent {
+    struct probe_run run;
+    uint8_t id[PROBE_RUN_LEN];
+    bool refused; /* a child's PIN was refused: no other sends it */
+};
+
+/* A child while it runs. */
+struct probe_kid {
+    pid_t pid;
+    int fd;      /* its messages */
+    int current; /* row that it is trying, -1: none */
+    int64_t until_ms;
+};
+
+int64_t probe_now_ms(void);
+/* Fork a child with a socket to us, which may run for PROBE_TRY_S.  arg: of run, lives until the
+ * fork.  ESIGN_E_INTERNAL. */
+enum esign_rc probe_start(const struct probe_parent *parent, probe_main run, const void *arg,
+                          struct probe_kid *ret, struct fault *f) MUST_CHECK;
+/* Wait for the end, which has come or is forced.  Its status. */
+int probe_reap(struct probe_kid *kid);
+/* The next message of a child.  false: it has ended, or its time is over (*ret_late). */
+bool probe_receive(const struct probe_kid *kid, struct probe_message *ret, bool *ret_late);
+/* Run a child that answers by its exit code, and kill it when it takes too long.  ret_last: its
+ * last message, if it sent any. */
+int probe_run_short(const struct probe_parent *parent, probe_main run, const void *arg,
+                    struct probe_message *ret_last);
+/* Put a fact among those of the run. */
+void probe_take_fact(struct probe_run *run, const struct probe_message *m);
+/* Remove everything in a process of its own; the verdict is the row "clean" (probe.c). */
+void probe_clean(struct probe_parent *parent);
 
 /* ---- a copy of a token of SoftHSM (probe_copy.c) */
 

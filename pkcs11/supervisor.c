@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "pkcs11/bench.h"
 #include "pkcs11/card_serve.h"
 #include "pkcs11/hold.h"
 #include "pkcs11/init.h"
@@ -23,7 +24,8 @@ enum { EXIT_USAGE = 2, SUPERVISOR_REPORT_MAX = 256 * 1024 };
 struct supervisor_options {
     const char *config, *token;
     const char *card; /* path of a module: serve a signer's own card, nothing else */
-    bool init, test, inspect;
+    bool init, test, bench, inspect;
+    const char *seconds, *workers, *algorithm;
     struct pkcs11_probe_options probe;
 };
 
@@ -41,6 +43,10 @@ static bool supervisor_parse(int argc, char **argv, struct supervisor_options *r
         {"in-use", no_argument, NULL, 'u'},
         {"removal", no_argument, NULL, 'r'},
         {"inspect", no_argument, NULL, 'n'},
+        {"bench", no_argument, NULL, 'b'},
+        {"seconds", required_argument, NULL, 's'},
+        {"workers", required_argument, NULL, 'w'},
+        {"algorithm", required_argument, NULL, 'a'},
         {NULL, 0, NULL, 0},
     };
     int c;
@@ -62,6 +68,14 @@ static bool supervisor_parse(int argc, char **argv, struct supervisor_options *r
             ret->probe.removal = true;
         else if (c == 'n')
             ret->inspect = true;
+        else if (c == 'b')
+            ret->bench = true;
+        else if (c == 's')
+            ret->seconds = optarg;
+        else if (c == 'w')
+            ret->workers = optarg;
+        else if (c == 'a')
+            ret->algorithm = optarg;
         else
             return false;
     }
@@ -98,18 +112,44 @@ static int supervisor_report(const json_t *report, int fd, struct fault *f)
     return EXIT_FAILURE;
 }
 
-static int supervisor_test(struct config *config, size_t index,
-                           const struct pkcs11_probe_options *options, struct fault *f)
+static enum esign_rc supervisor_bench_options(const struct supervisor_options *options,
+                                              struct pkcs11_bench_options *ret, struct fault *f)
+{
+    const char *seconds = options->seconds ? options->seconds : "2";
+    size_t len = strspn(seconds, "0123456789");
+
+    *ret = (struct pkcs11_bench_options){.in_use = options->probe.in_use};
+    for (size_t i = 0; i < len && ret->seconds <= PKCS11_BENCH_SECONDS_MAX; i++)
+        ret->seconds = ret->seconds * 10 + (unsigned)(seconds[i] - '0');
+    if (seconds[len] || ret->seconds == 0 || ret->seconds > PKCS11_BENCH_SECONDS_MAX)
+        return fault_field(f, ESIGN_E_POLICY, "seconds", "a number from 1 to %d",
+                           PKCS11_BENCH_SECONDS_MAX);
+    if (options->algorithm && !(ret->algorithm = token_algorithm_by_name(options->algorithm)))
+        return fault_field(f, ESIGN_E_POLICY, "algorithm", "there is no algorithm %.40s",
+                           options->algorithm);
+    return pkcs11_bench_workers(options->workers ? options->workers : "1,2,4", ret, f);
+}
+
+/* Test or bench: the report on standard output. */
+static int supervisor_try(struct config *config, size_t index,
+                          const struct supervisor_options *options, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *report = NULL;
     CLEANUP(close_p) int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    struct pkcs11_bench_options bench;
+    enum esign_rc rc = ESIGN_OK;
 
-    if (fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
-        pkcs11_probe_test(config, index, options, &report, f) != ESIGN_OK) {
-        log_error("the token was not tested: %s", f->detail);
-        return EXIT_FAILURE;
-    }
-    return supervisor_report(report, fd, f);
+    if (fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+        rc = fault_set(f, ESIGN_E_INTERNAL, "there is no standard output");
+    if (rc == ESIGN_OK && options->bench)
+        rc = supervisor_bench_options(options, &bench, f);
+    if (rc == ESIGN_OK)
+        rc = options->bench ? pkcs11_bench(config, index, &bench, &report, f)
+                            : pkcs11_probe_test(config, index, &options->probe, &report, f);
+    if (rc == ESIGN_OK)
+        return supervisor_report(report, fd, f);
+    log_error("the token was not tried: %s", f->detail);
+    return EXIT_FAILURE;
 }
 
 /* Where any file would be loaded, tell which one it is now, for the configuration. */
@@ -188,8 +228,8 @@ int main(int argc, char **argv)
         log_error("can't start: %s", fault.detail);
         return EXIT_FAILURE;
     }
-    if (options.test)
-        return supervisor_test(config, (size_t)index, &options.probe, &fault);
+    if (options.test || options.bench)
+        return supervisor_try(config, (size_t)index, &options, &fault);
     if (options.inspect)
         return supervisor_inspect(config, (size_t)index, &fault);
     return options.init ? supervisor_init(config, (size_t)index, &fault)

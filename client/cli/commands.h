@@ -37,6 +37,9 @@ enum cli_exit command_plan_list(struct cli *cli);
 enum cli_exit command_init(struct cli *cli);
 enum cli_exit command_token_init(struct cli *cli);
 
+/* token_bench.c */
+enum cli_exit command_token_bench(struct cli *cli);
+
 /* token_test.c */
 enum cli_exit command_token_test(struct cli *cli);
 enum cli_exit command_token_tests(struct cli *cli);

@@ -49,8 +49,9 @@ const struct option_row option_rows[OPTION_COUNT] = {
                             "Where PIN files are; /etc/esignd/credentials unless given."},
     [OPTION_ACCEPT] = {"accept", 0, "CODE:VERSION",
                        "Accept this statement without being asked on the terminal."},
-    [OPTION_ALGORITHM] = {"algorithm", 0, "NAME",
-                          "Algorithm of the new key: p256, p384, rsa3072 or rsa4096."},
+    [OPTION_ALGORITHM] =
+        {"algorithm", 0, "NAME",
+         "Algorithm of the new key, or of the keys to measure: p256, p384, rsa3072 or rsa4096."},
     [OPTION_NAME] = {"name", 0, "TEXT", "Name for people."},
     [OPTION_RIGHTS] = {"rights", 0, "LIST",
                        "Rights, separated by commas: ticket, entry_app, digest_only, verify, "
@@ -78,6 +79,9 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_FROM] = {"from", 0, "DIR", "The backup."},
     [OPTION_ACCEPT_LOSS] = {"accept-loss", 0, NULL,
                             "Put back a store that is older than its anchor: the newest is lost."},
+    [OPTION_SECONDS] = {"seconds", 0, "N", "How long each measurement lasts; 2 unless given."},
+    [OPTION_WORKERS] = {"workers", 0, "LIST",
+                        "Numbers of worker processes, separated by commas; 1,2,4 unless given."},
 };
 
 enum { OPTIONS_CODE = 1000 }; /* getopt's number of the first row, beyond all letters */

@@ -55,6 +55,8 @@ enum cli_option {
     OPTION_TO,
     OPTION_FROM,
     OPTION_ACCEPT_LOSS,
+    OPTION_SECONDS,
+    OPTION_WORKERS,
     OPTION_COUNT
 };
 

@@ -24,6 +24,8 @@ const struct command command_rows[] = {
      command_token_init},
     {"token test", "NAME", 1, "Try what a token can do, before it is used.",
      PERSON | SET(REASON) | SET(STORE) | SET(REMOVAL) | TOKENS, 0, command_token_test},
+    {"token bench", "NAME", 1, "Measure how many signatures a token makes.",
+     SET(SECONDS) | SET(WORKERS) | SET(ALGORITHM) | TOKENS, 0, command_token_bench},
     {"token tests show", "TEST", 1, "Show the report of a recorded test.", 0, 0,
      command_token_tests_show},
     {"token tests", "", 0, "List recorded tests of tokens.", LIST, 0, command_token_tests},

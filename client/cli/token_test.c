@@ -6,45 +6,17 @@
 #include "cli/token_report.h"
 #include "cli/tokens.h"
 
-enum { TEST_REPORT_MAX = 256 * 1024 };
-
-/* Whether the daemon runs and works with the token of that name. */
-static bool test_in_use(struct cli *cli, const char *name)
-{
-    CLEANUP(esign_result_free_p) struct esign_result *status = NULL;
-    char path[64];
-
-    if (esign_status(cli->daemon, &status, NULL) != ESIGN_OK)
-        return false;
-    for (size_t i = 0; i < esign_result_count(status, "tokens"); i++) {
-        (void)snprintf(path, sizeof(path), "tokens.%zu.name", i);
-        const char *one = esign_result_string(status, path);
-        if (one && strcmp(one, name) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Have esign-token try the token.  ret: its report, owned by the caller. */
 static enum cli_exit test_run(struct cli *cli, const char *name, json_t **ret)
 {
-    CLEANUP(buf_done) struct buf text = buf_new(TEST_REPORT_MAX);
     const char *words[4] = {"--test"};
-    struct fault f = {0};
     size_t count = 1;
 
-    if (test_in_use(cli, name))
+    if (tokens_in_use(cli, name))
         words[count++] = "--in-use";
     if (options_has(cli->options, OPTION_REMOVAL))
         words[count++] = "--removal";
-    enum cli_exit rc = tokens_ask(cli, name, words, &text);
-    if (rc != CLI_DONE)
-        return rc;
-    if (!buf_ok(&text) || json_parse_object(buf_bytes(&text), ret, &f) != ESIGN_OK) {
-        (void)fault_set(&f, ESIGN_E_INTERNAL, "esign-token gave no report");
-        return cli_fault(cli, &f);
-    }
-    return CLI_DONE;
+    return tokens_report(cli, name, words, ret);
 }
 
 /* Have the daemon keep it, in an officer's name. */
@@ -68,19 +40,6 @@ static enum cli_exit test_store(struct cli *cli, json_t *report)
     return CLI_DONE;
 }
 
-static enum cli_exit test_print_json(const struct cli *cli, const json_t *report)
-{
-    CLEANUP(buf_done) struct buf text = buf_new(TEST_REPORT_MAX);
-    enum esign_rc rc = json_canonical(report, &text);
-    struct fault f = {0};
-
-    buf_put_str(&text, "\n");
-    if (rc == ESIGN_OK && buf_ok(&text))
-        return cli_write_file(cli, "-", buf_bytes(&text), 0644);
-    (void)fault_set(&f, ESIGN_E_INTERNAL, "no memory for the report");
-    return cli_fault(cli, &f);
-}
-
 enum cli_exit command_token_test(struct cli *cli)
 {
     CLEANUP(json_decref_p) json_t *report = NULL;
@@ -93,7 +52,7 @@ enum cli_exit command_token_test(struct cli *cli)
     if (!json)
         token_report_show(stdout, report);
     else if (!store)
-        rc = test_print_json(cli, report);
+        rc = tokens_print_json(cli, report);
     if (rc == CLI_DONE && store)
         rc = test_store(cli, report);
     const char *verdict = json_str(report, "verdict");

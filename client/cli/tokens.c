@@ -19,7 +19,12 @@
 #define TOKENS_CREDENTIALS "/etc/esignd/credentials"
 #define TOKENS_STORE       "/var/lib/esignd/store.db"
 
-enum { TOKENS_MAX = 16, TOKENS_NAME_MAX = 64, TOKENS_WORDS_MAX = 10 };
+enum {
+    TOKENS_MAX = 16,
+    TOKENS_NAME_MAX = 64,
+    TOKENS_WORDS_MAX = 10,
+    TOKENS_REPORT_MAX = 256 * 1024
+};
 
 /* What this command needs of the configuration; the daemon's own reader checks all of it. */
 struct tokens_site {
@@ -349,6 +354,50 @@ enum cli_exit tokens_ask(struct cli *cli, const char *name, const char *const *w
     if (access(state, F_OK) == 0)
         job.state = state;
     return tokens_run_with_pins(cli, &job, access(pin, F_OK) == 0 ? pin : NULL, NULL, ret);
+}
+
+enum cli_exit tokens_report(struct cli *cli, const char *name, const char *const *words,
+                            json_t **ret)
+{
+    CLEANUP(buf_done) struct buf text = buf_new(TOKENS_REPORT_MAX);
+    struct fault f = {0};
+    enum cli_exit rc = tokens_ask(cli, name, words, &text);
+
+    if (rc != CLI_DONE)
+        return rc;
+    if (buf_ok(&text) && json_parse_object(buf_bytes(&text), ret, &f) == ESIGN_OK)
+        return CLI_DONE;
+    (void)fault_set(&f, ESIGN_E_INTERNAL, "esign-token gave no report");
+    return cli_fault(cli, &f);
+}
+
+enum cli_exit tokens_print_json(const struct cli *cli, const json_t *report)
+{
+    CLEANUP(buf_done) struct buf text = buf_new(TOKENS_REPORT_MAX);
+    enum esign_rc rc = json_canonical(report, &text);
+    struct fault f = {0};
+
+    buf_put_str(&text, "\n");
+    if (rc == ESIGN_OK && buf_ok(&text))
+        return cli_write_file(cli, "-", buf_bytes(&text), 0644);
+    (void)fault_set(&f, ESIGN_E_INTERNAL, "no memory for the report");
+    return cli_fault(cli, &f);
+}
+
+bool tokens_in_use(struct cli *cli, const char *name)
+{
+    CLEANUP(esign_result_free_p) struct esign_result *status = NULL;
+    char path[64];
+
+    if (esign_status(cli->daemon, &status, NULL) != ESIGN_OK)
+        return false;
+    for (size_t i = 0; i < esign_result_count(status, "tokens"); i++) {
+        (void)snprintf(path, sizeof(path), "tokens.%zu.name", i); /* fits */
+        const char *one = esign_result_string(status, path);
+        if (one && strcmp(one, name) == 0)
+            return true;
+    }
+    return false;
 }
 
 enum cli_exit tokens_make_missing(struct cli *cli, unsigned *ret_count)

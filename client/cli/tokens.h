@@ -19,3 +19,13 @@ enum cli_exit tokens_make_missing(struct cli *cli, unsigned *ret_count);
  * fits.  Its errors are on standard error. */
 enum cli_exit tokens_ask(struct cli *cli, const char *name, const char *const *words,
                          struct buf *ret);
+
+/* The same where it prints one JSON object.  ret: owned by the caller. */
+enum cli_exit tokens_report(struct cli *cli, const char *name, const char *const *words,
+                            json_t **ret);
+
+/* Print such a report with --json. */
+enum cli_exit tokens_print_json(const struct cli *cli, const json_t *report);
+
+/* Whether the daemon runs and has a token of that name. */
+bool tokens_in_use(struct cli *cli, const char *name);

@@ -11,6 +11,7 @@ import subprocess
 import esigntest
 from esigntest import Instance, req, wait_for
 from faulty import Faulty
+from probing import argv_of, probe, public_objects, report_of, token_files
 from tokens import zoo
 
 ROWS = ["module", "token", "login-rules", "mechanisms", "sizes", "sessions", "before-login",
@@ -40,27 +41,6 @@ OPENCRYPTOKI = {"token": "warn", "key-p256": "absent", "attributes-p256": "untri
 ROLES = ["signer-p256", "signer-p384", "signer-rsa3072", "ca", "log", "kek"]
 
 
-def argv_of(esignd, *arguments):
-    """As root, which may become the token's user."""
-    return [*esignd.enter, os.path.join(esignd.prefix, "bin", "esign"), "--socket", esignd.socket,
-            "token", *arguments, "--config", esignd.config,
-            "--credentials", os.path.join(esignd.root, "etc", "credentials")]
-
-
-def probe(esignd, *arguments):
-    """The finished process of `esign token test signers`."""
-    return subprocess.run(argv_of(esignd, "test", "signers", *arguments), check=False,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=120)
-
-
-def report_of(done):
-    try:
-        return json.loads(done.stdout)
-    except ValueError as error:
-        raise AssertionError("exit %d\n%s" % (done.returncode, done.stderr.decode())) from error
-
-
 def verdicts(report):
     return {row["name"]: row["verdict"] for row in report["checks"]}
 
@@ -71,17 +51,6 @@ def detail(report, name):
 
 def roles(report):
     return {row["role"]: row for row in report["roles"]}
-
-
-def token_files(esignd, token="signers"):
-    """Every file of a token's directory with the hash of its content."""
-    found = {}
-    for path in glob.glob(os.path.join(esignd.root, "lib", "esign-token", token, "**"),
-                          recursive=True):
-        if os.path.isfile(path):
-            with open(path, "rb") as file:
-                found[path] = hashlib.sha256(file.read()).hexdigest()
-    return found
 
 
 class Case(esigntest.Case):
@@ -189,14 +158,6 @@ class Failing(Case):
         done = probe(self.esignd, "--json")
         return done.returncode, report_of(done)
 
-    def objects(self):
-        """How many public objects of the probe are on the token: their files tell the label."""
-        found = 0
-        for path in token_files(self.esignd):
-            with open(path, "rb") as file:
-                found += b"esignd-probe" in file.read()
-        return found
-
     @req("11.10(a)")
     def test_wrong_value__row_and_role_tell__refused(self):
         code, report = self.report("call=C_Sign value=flip")
@@ -217,7 +178,7 @@ class Failing(Case):
         self.assertEqual(verdicts(report)["data-object"], "pass")
         self.assertEqual(verdicts(report)["clean"], "pass")
         self.assertEqual(roles(report)["kek"]["verdict"], "refused")
-        self.assertEqual(self.objects(), 0)
+        self.assertEqual(public_objects(self.esignd), 0)
 
     @req("style 22")
     def test_refused_pin__sent_once(self):
@@ -254,13 +215,13 @@ class Failing(Case):
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(30)
-        self.assertGreater(self.objects(), 0)
+        self.assertGreater(public_objects(self.esignd), 0)
         code, report = self.report()
         self.assertEqual(code, 0)
         self.assertEqual(verdicts(report)["left-over"], "warn")
         self.assertRegex(detail(report, "left-over"), r"^(\d+) objects .* \1 of them are removed")
         self.assertEqual(verdicts(report)["clean"], "pass")
-        self.assertEqual(self.objects(), 0)
+        self.assertEqual(public_objects(self.esignd), 0)
 
 
 class InUse(Case):
