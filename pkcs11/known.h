@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 #include "base/fault.h"
 
-enum { PKCS11_SERIAL_LEN = 16, PKCS11_KNOWN_PINS_MAX = 16 };
+enum { PKCS11_SERIAL_LEN = 16, PKCS11_KNOWN_PINS_MAX = 8 };
 
 /* The serial number (without padding) of the token that was logged in to last.  ret: empty where
  * none is known.  ESIGN_E_INTERNAL: what is kept can't be read. */
