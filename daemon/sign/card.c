@@ -61,11 +61,12 @@ static json_t *card_wanted(const struct sign_job *j, int64_t expires_ms)
 
     encode_hex(buf_bytes(&j->digest), digest);
     clock_format_utc(expires_ms, expires);
-    return json_pack("{s:s, s:s, s:s, s:s, s:O, s:O, s:O, s:s}", "state", "value-wanted",
+    /* texts are copied: the row is shared with others */
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "state", "value-wanted",
                      "signature_id", j->signature_id, "ticket", sign_job_ticket_id(j), "digest",
-                     digest, "algorithm", json_object_get(j->key.body, "algorithm"), "spki",
-                     json_object_get(j->key.body, "spki"), "certificate",
-                     json_object_get(j->key.body, "certificate"), "expires_at", expires);
+                     digest, "algorithm", json_str(j->key.body, "algorithm"), "spki",
+                     json_str(j->key.body, "spki"), "certificate",
+                     json_str(j->key.body, "certificate"), "expires_at", expires);
 }
 
 /* What the act says of ticket and place, kept with the job. */

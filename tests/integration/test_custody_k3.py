@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import unittest
 
 import esigntest
 from esigntest import Instance, ROOT, req
@@ -76,16 +77,22 @@ class Cards(esigntest.Case):
 
     policy = POLICY
     algorithms = ["p256", "rsa2048"]
+    made = 0
+    folder = None
+    sites = {}  # by policy: classes with the same share one
 
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="esign-k3-")
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.esignd = Instance(policy=cls.policy)
-        cls.addClassCleanup(cls.esignd.close)
-        cls.allow(cls.esignd)
-        cls.esignd.ready()
-        cls.made = 0
+        if not Cards.folder:
+            Cards.folder = tempfile.mkdtemp(prefix="esign-k3-")
+            unittest.addModuleCleanup(shutil.rmtree, cls.folder)
+        key = json.dumps(cls.policy)
+        if key not in Cards.sites:
+            Cards.sites[key] = Instance(policy=cls.policy)
+            unittest.addModuleCleanup(Cards.sites[key].close)
+            cls.allow(Cards.sites[key])
+            Cards.sites[key].ready()
+        cls.esignd = Cards.sites[key]
 
     @classmethod
     def allow(cls, esignd):
@@ -102,12 +109,12 @@ class Cards(esigntest.Case):
     @classmethod
     def person(cls, group="cards", user_id=None):
         """Enrolled into the group and activated, without a key."""
-        cls.made += 1
-        user_id = user_id or "card%02d" % cls.made
-        person = esigntest.Person(user_id, "Carla Card %d" % cls.made, "Production operator")
+        Cards.made += 1
+        user_id = user_id or "card%02d" % Cards.made
+        person = esigntest.Person(user_id, "Carla Card %d" % Cards.made, "Production operator")
         done = cls.esignd.two_officers("signer.enroll", {
             "user_id": user_id, "printed_name": person.printed_name, "title": person.title,
-            "roles": ["signer"], "evidence": esigntest.evidence("K3%06d" % cls.made),
+            "roles": ["signer"], "evidence": esigntest.evidence("K3%06d" % Cards.made),
             **({"group": group} if group else {})})
         return cls.esignd.activate(person, done)
 
@@ -131,6 +138,13 @@ class Cards(esigntest.Case):
         cls.register(person, card)
         cls.prove(person, card)
         return person, card
+
+    @classmethod
+    def common(cls):
+        """A signer whom the tests of a site share: each person costs seven slow hashes."""
+        if not hasattr(cls.esignd, "common_card"):
+            cls.esignd.common_card = cls.card_signer()
+        return cls.esignd.common_card
 
     # the ceremony
 
@@ -192,7 +206,7 @@ class Ceremony(Cards):
 
     @req("11.10(e)", "design 3")
     def test_card__entries__intent_before_the_value_and_outcome_after(self):
-        person, card = self.card_signer()
+        person, card = self.common()
         ticket = self.ticket("B-entries")
         wanted = self.authorise(ticket, person)
         self.assertEqual(self.esignd.entries()[-1]["action"], "signature.intent")
@@ -203,7 +217,7 @@ class Ceremony(Cards):
 
     @req("11.200(a)(1)(i)", "S5")
     def test_card__in_a_session__ordinals_in_order_and_bound_to_it(self):
-        person, card = self.card_signer()
+        person, card = self.common()
         handle = self.esignd.open_session(person)
         wanted = self.authorise(self.ticket("B-s1"), person, session=handle)
         value = card.sign(bytes.fromhex(wanted["digest"]))
@@ -222,7 +236,7 @@ class Ceremony(Cards):
     @req("A8", "design 8")
     def test_value__of_another_digest__refused_and_ended(self):
         """Activation for one record is worth nothing for another."""
-        person, card = self.card_signer()
+        person, card = self.common()
         one, two = self.ticket("B-sc1"), self.ticket("B-sc2", OTHER)
         first, second = self.authorise(one, person), self.authorise(two, person)
         value = card.sign(bytes.fromhex(first["digest"]))
@@ -235,7 +249,7 @@ class Ceremony(Cards):
 
     @req("A7")
     def test_value_and_authorisation__repeated__replay(self):
-        person, card = self.card_signer()
+        person, card = self.common()
         ticket = self.ticket("B-replay")
         wanted = self.authorise(ticket, person)
         self.refused("E_REPLAY", self.authorise, ticket, person)
@@ -247,7 +261,7 @@ class Ceremony(Cards):
 
     @req("A8")
     def test_record__swapped_between_showing_and_signing__refused(self):
-        person, card = self.card_signer()
+        person, card = self.common()
         ticket, other = self.ticket("B-swap"), self.ticket("B-swap2", OTHER)
         self.refused("E_RECORD_MISMATCH", self.esignd.post,
                      "/v1/tickets/%s/authorise" % ticket["ticket"], {
@@ -260,8 +274,8 @@ class Ceremony(Cards):
 
     @req("design 8", "11.10(g)")
     def test_value__from_elsewhere_or_another_key__refused(self):
-        person, card = self.card_signer()
-        _, stranger = self.card_signer()
+        person, card = self.common()
+        stranger = Card(self.folder, "nobody")
         wanted = self.authorise(self.ticket("B-peer"), person)
         value = card.sign(bytes.fromhex(wanted["digest"]))
         if ROOT:
@@ -273,7 +287,7 @@ class Ceremony(Cards):
 
     @req("11.10(e)", "design 8")
     def test_card__cancelled_by_the_terminal__intent_ended_with_the_cause(self):
-        person, _ = self.card_signer()
+        person, _ = self.common()
         ticket = self.ticket("B-cancel")
         wanted = self.authorise(ticket, person)
         done = self.esignd.post("/v1/tickets/%s/cancel" % ticket["ticket"],
@@ -296,7 +310,7 @@ class Ceremony(Cards):
 
     @req("design 3")
     def test_card__too_many_wait__busy_and_room_again(self):
-        person, card = self.card_signer()
+        person, card = self.common()
         waiting = [self.authorise(self.ticket("B-many%d" % i), person) for i in range(4)]
         more = self.ticket("B-many4")
         self.refused("E_BUSY", self.authorise, more, person)
@@ -306,7 +320,7 @@ class Ceremony(Cards):
 
     @req("design 8", "11.200(a)(1)")
     def test_card__not_said_or_not_had__told_before_anything_is_written(self):
-        person, _ = self.card_signer()
+        person, _ = self.common()
         plain = self.esignd.enrol("plain", algorithm="p256")
         size = self.esignd.get("/v1/status")["audit"]["size"]
         ticket = self.ticket("B-plain")
@@ -424,7 +438,7 @@ class Root(Cards):
 
     @req("A5", "design 8", "11.300(a)")
     def test_root__store_and_pins__no_key_that_signs_as_the_signer(self):
-        person, card = self.card_signer()
+        person, card = self.common()
         plain = self.esignd.enrol("kone", algorithm="p256")
         for someone, kept in ((person, False), (plain, True)):
             signer = self.esignd.get("/v1/signers/" + someone.user_id)
@@ -444,7 +458,7 @@ class Restart(Cards):
 
     @req("design 3", "11.10(e)")
     def test_card__silent__intent_ended_at_its_time(self):
-        person, card = self.card_signer()
+        person, card = self.common()
         ticket = self.ticket("B-silent")
         wanted = self.authorise(ticket, person)
         esigntest.wait_for(lambda: self.state(ticket) == "failed", "the intent is ended", 20)
@@ -454,7 +468,7 @@ class Restart(Cards):
 
     @req("design 3", "11.10(e)")
     def test_restart__between_the_halves__aborted(self):
-        person, card = self.card_signer()
+        person, card = self.common()
         for how in (signal.SIGTERM, signal.SIGKILL):
             ticket = self.ticket("B-restart%d" % how)
             wanted = self.authorise(ticket, person)
