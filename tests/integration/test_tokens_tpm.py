@@ -5,7 +5,7 @@ import concurrent.futures
 import os
 import pwd
 import signal
-import unittest
+import threading
 
 import esigntest
 from esigntest import Case, Refused, req, wait_for
@@ -13,6 +13,7 @@ from tokens import zoo
 
 SERVICE = "token-signers"
 WORKERS = 3
+KILLS = 3
 DEADLINE_MS = 2000
 
 
@@ -27,6 +28,9 @@ class Tpm(Case):
             "tokens.signers.deadline_ms": str(DEADLINE_MS)}).ready()
         cls.signer = cls.esignd.enrol("jdoe")
         cls.number = 0
+
+    def setUp(self):
+        self.tpm.forgive()
 
     def sign(self, signer=None):
         type(self).number += 1
@@ -85,17 +89,41 @@ class Tpm(Case):
     @req("style 22", "11.300(d)")
     def test_wrong_pin__costs_the_tpm_one_try(self):
         """Three would lock the whole TPM, for everybody who uses it."""
-        before = self.tpm.failures()
         self.give_pin(zoo.wrong_pin())
         wait_for(lambda: self.refusal() == "pin", "the PIN is refused")
         for _ in range(2):
             for pid in self.esignd.workers(SERVICE):
                 os.kill(pid, signal.SIGKILL)
             wait_for(lambda: self.refusal() == "pin", "new workers answer")
-        self.assertEqual(self.tpm.failures(), before + 1)
+        self.assertEqual(self.tpm.failures(), 1)
         self.give_pin(self.tpm.pin)
         wait_for(self.signs, "the right PIN is taken")
-        self.assertEqual(self.tpm.failures(), before + 1)
+        self.assertEqual(self.tpm.failures(), 1)
+
+    @req("design 8", "style 22")
+    def test_workers_killed__in_the_middle_of_signatures__cost_the_tpm_nothing(self):
+        refusals, over = [], threading.Event()
+
+        def work():
+            while not over.is_set():
+                refusals.append(self.refusal())
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            for _ in range(KILLS):
+                pids = set(wait_for(lambda: self.esignd.workers(SERVICE), "there is a worker"))
+                for pid in pids:
+                    os.kill(pid, signal.SIGKILL)
+                wait_for(lambda gone=pids: not gone & set(self.esignd.workers(SERVICE)),
+                         "they have gone")
+                before = len(refusals)
+                wait_for(lambda number=before: len(refusals) > number, "a signature was tried")
+        finally:
+            over.set()
+            thread.join()
+        self.assertIsNone(self.refusal())
+        self.assertEqual(self.tpm.failures(), 0)
 
     def give_pin(self, pin):
         self.esignd.launch("stop", SERVICE)
@@ -127,6 +155,7 @@ class Tpm(Case):
         self.assertIsNotNone(self.refusal())
         self.tpm.restart_backend()
         self.signs_without_restart(starts)
+        self.assertEqual(self.tpm.failures(), 1)  # of the TPM's own, for the power that it lost
 
     @req("design 8")
     def test_store__of_the_token_s_user_only(self):

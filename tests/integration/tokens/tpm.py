@@ -96,6 +96,11 @@ class Tpm(zoo.Module):
     def put_back(self):
         os.rename(os.path.join(self.folder, "away"), os.path.join(self.folder, "store"))
 
+    def forgive(self):
+        """Forget what was counted."""
+        self.run(*self.as_user(), "tpm2_dictionarylockout", "--clear-lockout", "-T",
+                 "tabrmd:bus_type=session")
+
     def failures(self):
         """What the TPM has counted of refused PINs: at its limit it locks for all."""
         said = self.run(*self.as_user(), "tpm2_getcap", "properties-variable", "-T",
