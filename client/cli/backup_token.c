@@ -44,7 +44,7 @@ static enum esign_rc token_find(const char *path, const char *serial, char ret[T
     for (const struct dirent *entry; (entry = readdir(dir));)
         if (strlen(entry->d_name) == TOKEN_UUID_LEN &&
             (!serial || token_is_of_serial(entry->d_name, serial)))
-            (void)snprintf(ret, TOKEN_UUID_LEN + 1, "%s", entry->d_name); /* of this length */
+            (void)snprintf(ret, TOKEN_UUID_LEN + 1, "%.36s", entry->d_name); /* of this length */
     return ESIGN_OK;
 }
 
@@ -279,7 +279,7 @@ static enum esign_rc token_check_place(const struct backup_token *token, const c
 
     if (rc != ESIGN_OK)
         return rc;
-    (void)snprintf(same, sizeof(same), "%s", uuid); /* of this length */
+    (void)snprintf(same, sizeof(same), "%.36s", uuid); /* of this length */
     if (stands[0] && strcmp(stands, same) != 0)
         return fault_set(f, ESIGN_E_CONFLICT,
                          "another token stands in %.80s (serial %.4s%s); move it away first",
