@@ -16,13 +16,18 @@ static bool life_sees(const struct probe *p, const uint8_t id[TOKEN_KEY_ID_LEN])
     return probe_find(p, CKO_PRIVATE_KEY, id, &found, &count) == CKR_OK && count > 0;
 }
 
-/* Open the token anew in this process, with C_Finalize between. */
+/* Open the token anew in this process, with C_Finalize between.  The PIN that was accepted before
+ * is sent once more, also after a failure of another kind, unless the token has counted a wrong
+ * one. */
 static bool life_start_over(struct probe *p)
 {
     struct fault f = {0};
 
     probe_close(p);
-    return probe_open(p, &f) == ESIGN_OK && probe_login(p, &f) == ESIGN_OK;
+    if (probe_open(p, &f) != ESIGN_OK || (p->s.info.flags & CKF_USER_PIN_COUNT_LOW) != 0)
+        return false;
+    p->refused = false;
+    return probe_login(p, &f) == ESIGN_OK;
 }
 
 PROBE_TRY(probe_try_elsewhere)
@@ -99,10 +104,24 @@ static const char *life_sign(const struct probe *p, enum token_algorithm algorit
     return rv == CKR_OK && !*ret_holds ? "a wrong value" : pkcs11_ckr_name(rv);
 }
 
-PROBE_TRY(probe_try_session_end)
+/* Put another session in the place of ours, which is closed; the login stays. */
+static CK_RV life_new_session(struct probe *p)
 {
     CK_FLAGS flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
     CK_SESSION_HANDLE other = 0;
+
+    if ((p->s.info.flags & CKF_WRITE_PROTECTED) != 0)
+        flags = CKF_SERIAL_SESSION;
+    CK_RV rv = p->s.calls->C_OpenSession(p->s.slot, flags, NULL, NULL, &other);
+    if (rv != CKR_OK)
+        return rv;
+    (void)p->s.calls->C_CloseSession(p->s.handle); /* one that stays costs only this process */
+    p->s.handle = other;
+    return CKR_OK;
+}
+
+PROBE_TRY(probe_try_session_end)
+{
     enum token_algorithm algorithm = TOKEN_P256;
     const struct probe_pair *pair = probe_any_pair(p, &algorithm);
     bool holds = false;
@@ -112,29 +131,11 @@ PROBE_TRY(probe_try_session_end)
         probe_say(ret, PROBE_UNTRIED, "there is no key on the token");
         return;
     }
-    if ((p->s.info.flags & CKF_WRITE_PROTECTED) != 0)
-        flags = CKF_SERIAL_SESSION;
-    CK_RV rv = p->s.calls->C_OpenSession(p->s.slot, flags, NULL, NULL, &other);
-    if (!probe_worked(ret, rv, "C_OpenSession of a second session"))
+    if (!probe_worked(ret, life_new_session(p), "C_OpenSession of a second session"))
         return;
-    (void)p->s.calls->C_CloseSession(p->s.handle); /* a second one keeps the login */
-    p->s.handle = other;
     const char *said = life_sign(p, algorithm, pair, &holds);
     probe_say(ret, holds ? PROBE_PASS : PROBE_WARN, "another session signs with the handle: %s",
               said);
-}
-
-/* A PIN that was accepted before is sent once more after a failure that was not its own, unless the
- * token says that it has counted a wrong one. */
-static bool life_recover(struct probe *p)
-{
-    struct fault f = {0};
-
-    probe_close(p);
-    if (probe_open(p, &f) != ESIGN_OK || (p->s.info.flags & CKF_USER_PIN_COUNT_LOW) != 0)
-        return false;
-    p->refused = false;
-    return probe_login(p, &f) == ESIGN_OK;
 }
 
 /* After C_Logout: the key must not sign; after the next login it must be found again. */
@@ -152,7 +153,7 @@ static void life_try_relogin(struct probe *p, enum token_algorithm algorithm,
         return;
     }
     if (probe_login(p, &f) != ESIGN_OK) {
-        bool mended = life_recover(p);
+        bool mended = life_start_over(p);
         probe_say(ret, mended ? PROBE_WARN : PROBE_FAIL,
                   "after C_Logout no second login in this process (%.150s); %s", f.detail,
                   mended ? "after C_Finalize and C_Initialize it works"
@@ -215,6 +216,9 @@ static void life_try_always(struct probe *p, enum token_algorithm algorithm,
                   stored == 1 ? "stored" : "not even stored");
         return;
     }
+    /* what was refused may have left its operation open in the session */
+    if (!probe_worked(ret, life_new_session(p), "C_OpenSession"))
+        return;
     bool with = life_sign_authenticated(p, algorithm, pair->private_key, &f);
     probe_say(ret, with ? PROBE_PASS : PROBE_WARN,
               "enforced: %s without a further PIN; with it: %s", pkcs11_ckr_name(rv),

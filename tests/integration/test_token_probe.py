@@ -32,7 +32,7 @@ NSS = {"token": "warn", "attributes-p256": "warn", "attributes-rsa3072": "warn",
 TPM2 = {"token": "warn", "unchangeable": "warn", "wrap-key": "absent", "wrap-2109": "untried",
         "wrap-210a": "untried", "wrap-210b": "untried", "wrap-cbc-pad": "untried",
         "unwrap-template": "untried", "wrap-with-trusted": "untried", "other-process": "warn",
-        "always-authenticate": "warn", "removal": "untried"}
+        "removal": "untried"}
 OPENCRYPTOKI = {"token": "warn", "key-p256": "absent", "attributes-p256": "untried",
                 "unreadable-p256": "untried", "sign-p256": "untried", "key-p384": "absent",
                 "sign-p384": "untried", "wrap-2109": "absent", "wrap-210a": "absent",
@@ -133,6 +133,23 @@ class Modules(Case):
                              ("refused", "E_UNSUPPORTED", "mechanism"))
 
 
+    @req("11.10(a)", "design 8")
+    def test_nss__in_use__objects_of_the_session_and_rows_that_are_not_tried(self):
+        esignd = zoo.site(self, zoo.make("nss"), {"signer": "p256"}).ready()
+        signer = esignd.enrol("jdoe")
+        done = probe(esignd, "--json")
+        report = report_of(done)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(report["objects"], "session")
+        self.assertEqual(detail(report, "key-p256"), "made as a session object")
+        for name in ("sessions", "before-login", "data-object", "other-process", "session-end",
+                     "login-again", "always-authenticate"):
+            self.assertEqual((verdicts(report)[name], detail(report, name)),
+                             ("untried", "esignd is using the token: it could be disturbed"))
+        self.assertEqual(verdicts(report)["clean"], "pass")
+        self.assertEqual(esignd.sign(signer, b"r", "batch", "B-1", "1")["state"], "signed")
+
+
 class Failing(Case):
     """A module that fails as it is told; the services are not started."""
 
@@ -202,6 +219,22 @@ class Failing(Case):
         self.assertEqual(self.faulty.counts()["C_Login"].calls - before, 0)
         self.assertEqual(verdicts(report)["login-rules"], "fail")
         self.assertIn("not used up", detail(report, "login-rules"))
+
+    @req("11.10(a)")
+    def test_removal__taken_away_and_put_back__signs_again(self):
+        process = subprocess.Popen(argv_of(self.esignd, "test", "signers", "--json", "--removal"),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        with process:
+            for line in process.stderr:
+                if line.startswith(b"Take the token away"):
+                    self.faulty.rules("token away=1")
+                elif line.startswith(b"It is away."):
+                    self.faulty.rules()
+            report = json.loads(process.stdout.read())
+        self.assertEqual(detail(report, "removal"), "away: CKR_DEVICE_REMOVED; back: signs again "
+                         "after C_Finalize and C_Initialize")
+        self.assertEqual(verdicts(report)["clean"], "pass")
 
     @req("11.10(a)")
     def test_killed_half_way__next_run_cleans_and_says_so(self):
