@@ -380,7 +380,10 @@ class Instance:
         with open(path, encoding="utf-8") as file:
             policy = json.load(file)
         for section, members in sections.items():
-            policy[section].update(members)
+            if isinstance(members, dict):
+                policy[section].update(members)
+            else:
+                policy[section] = members
         with open(path, "w", encoding="utf-8") as file:
             json.dump(policy, file)
         return self

@@ -36,6 +36,11 @@ class OpenSc(zoo.Module):
         self.reader.start()
         self.card.insert()
 
+    def settle(self):
+        """pcscd may see no card any more once a card stood still and was pulled."""
+        self.kill_backend()
+        self.restart_backend()
+
     def remove(self):
         self.card.pull()
 

@@ -143,6 +143,9 @@ class Module:
     def restart_backend(self):
         raise NotImplementedError
 
+    def settle(self):
+        """Before another fault: mend what the last one left of other people's daemons."""
+
     def remove(self):
         """Take the token away: nobody can use it until put_back()."""
         raise NotImplementedError
