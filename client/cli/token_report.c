@@ -4,7 +4,23 @@
 
 #include "cli/show.h"
 
-enum { REPORT_INDENT = 10, REPORT_NAME = 20, REPORT_ADVICE = 12 };
+/* Columns. */
+enum {
+    REPORT_INDENT = 10,
+    REPORT_ROLE = 15,
+    REPORT_VERDICT = 7,
+    REPORT_NAME = 20,
+    REPORT_ADVICE = 12
+};
+
+/* Text, which may be from outside, in a column of that width. */
+static void report_padded(FILE *out, const char *text, size_t width)
+{
+    size_t shown = show_width(text);
+
+    show_text(out, text, false);
+    (void)fprintf(out, "%*s ", shown < width ? (int)(width - shown) : 0, "");
+}
 
 static void report_line(FILE *out, const char *title, const char *text)
 {
@@ -71,7 +87,8 @@ static void report_role(FILE *out, const json_t *report, const json_t *row)
 
     if (!role || !verdict)
         return;
-    (void)fprintf(out, "  %-15s ", role);
+    (void)fputs("  ", out);
+    report_padded(out, role, REPORT_ROLE);
     show_text(out, verdict, false);
     if (report_is_assigned(report, role))
         (void)fputs(" (its role in the configuration)", out);
@@ -95,8 +112,10 @@ static void report_check(FILE *out, const json_t *row)
 
     if (!name || !verdict)
         return;
-    int width = fprintf(out, "  %-8.8s%-*.40s ", verdict, REPORT_NAME, name);
-    show_wrapped(out, detail ? detail : "", (size_t)width);
+    (void)fputs("  ", out);
+    report_padded(out, verdict, REPORT_VERDICT);
+    report_padded(out, name, REPORT_NAME);
+    show_wrapped(out, detail ? detail : "", 2 + REPORT_VERDICT + 1 + REPORT_NAME + 1);
     (void)fputc('\n', out);
     if (strcmp(verdict, "pass") == 0 || strcmp(verdict, "untried") == 0)
         return;

@@ -286,6 +286,32 @@ class InUse(Case):
         self.assertEqual(self.esignd.sign(self.signer, b"r", "batch", "B-1", "1")["state"],
                          "signed")
 
+    @req("11.10(a)")
+    def test_in_use__killed__the_next_run_removes_the_copy(self):
+        def copies():
+            owner = os.stat(os.path.join(self.esignd.root, "lib", "esign-token", "signers")).st_uid
+            found = set()
+            for path in glob.glob("/tmp/esign-probe-*/tokens"):
+                try:
+                    if os.stat(path).st_uid == owner:
+                        found.add(path)
+                except FileNotFoundError:
+                    pass  # of a test beside this one
+            return found
+
+        before = copies()
+        process = subprocess.Popen(argv_of(self.esignd, "test", "signers"),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, start_new_session=True)
+        try:
+            left = wait_for(lambda: copies() - before, "the copy is made")
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(30)
+        self.assertTrue(copies() & left)
+        self.assertEqual(probe(self.esignd, "--json").returncode, 0)
+        self.assertEqual(copies() & left, set())
+
     @req("11.10(a)", "11.300(e)")
     def test_store__kept_entered_and_under_a_checkpoint(self):
         officer = self.esignd.officers[0]

@@ -46,6 +46,26 @@ static void test_config_load__small__has_every_default(void **state)
     config_free(c);
 }
 
+static void test_config_token_put_environment__new_and_known_name__that_line(void **state)
+{
+    REQ("design 4");
+    (void)state;
+    struct config *c = NULL;
+    struct fault f;
+
+    assert_int_equal(load("system_class = \"closed\";\n" TOKENS, &c, &f), ESIGN_OK);
+    assert_int_equal(config_token_put_environment(c, 2, "B", "3", &f), ESIGN_OK);
+    assert_string_equal(config_token_environment(c, 2, 0), "A=1");
+    assert_string_equal(config_token_environment(c, 2, 1), "B=3");
+    assert_null(config_token_environment(c, 2, 2));
+    assert_int_equal(config_token_put_environment(c, 2, "AB", "4", &f), ESIGN_OK);
+    assert_string_equal(config_token_environment(c, 2, 2), "AB=4");
+    assert_int_equal(config_token_put_environment(c, 0, "A", "5", &f), ESIGN_OK);
+    assert_string_equal(config_token_environment(c, 0, 0), "A=5");
+    assert_null(config_token_environment(c, 0, 1));
+    config_free(c);
+}
+
 /* Source: 21 CFR 11.3(b)(4), (9): the site decides, there is no default. */
 static void test_config_load__no_system_class__refused_by_name(void **state)
 {
@@ -202,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config_load__small__has_every_default),
+        cmocka_unit_test(test_config_token_put_environment__new_and_known_name__that_line),
         cmocka_unit_test(test_config_load__no_system_class__refused_by_name),
         cmocka_unit_test(test_config_load__each_defect__names_the_option),
         cmocka_unit_test(test_config_load__file_that_can_not_be_read__named_with_line_or_cause),
