@@ -35,7 +35,7 @@ ANSWERS = {
 class Site(Case):
     @classmethod
     def setUpClass(cls):
-        cls.esignd = Instance(FAST_HASH)
+        cls.esignd = Instance({**FAST_HASH, "tokens.signers.deadline_ms": "2000"})
         cls.addClassCleanup(cls.esignd.close)
         cls.faulty = {name: Faulty.before(cls.esignd, name) for name in TOKENS}
         cls.esignd.ready()
@@ -200,6 +200,62 @@ class Values(Site):
                 told = self.told()
                 self.assertEqual(told[1][0], "signature.retry", told)
                 self.assertEqual(told[-1], ("signature.outcome", "OK"))
+
+
+class Device(Site):
+    @req("design 2", "design 3")
+    def test_sessions_dead__signed_all_the_same(self):
+        self.faulty["signers"].rules("token session-epoch=1")
+        self.expect_valid(self.sign())
+        self.assertEqual(self.told(), [
+            ("signature.intent", "OK"), ("signature.retry", "E_HSM(lost)"),
+            ("signature.outcome", "OK")])
+
+    @req("design 2", "design 3")
+    def test_objects_dead__found_again_in_the_same_try(self):
+        self.sign()
+        self.after = self.newest()
+        self.faulty["signers"].rules("token object-epoch=1")
+        self.expect_valid(self.sign())
+        self.assertEqual(self.told(), [("signature.intent", "OK"), ("signature.outcome", "OK")])
+
+    @req("design 2", "requirements 2.4")
+    def test_away_and_back__unavailable_then_signs_without_a_restart(self):
+        self.faulty["signers"].rules("token away=1")
+        self.refused("E_HSM", self.sign, reason="unavailable")
+        self.assertEqual(self.told()[-1], ("signature.aborted", "E_HSM(unavailable)"))
+        self.refused("E_HSM", self.sign, reason="unavailable")
+        self.faulty["signers"].rules("token session-epoch=1")  # those of before are dead
+        wait_for(self.signs, "the token is of use again")
+        self.expect_ready()
+
+    def signs(self):
+        try:
+            return bool(self.sign())
+        except esigntest.Refused as refusal:
+            self.assertEqual((refusal.code, refusal.reason), ("E_HSM", "unavailable"))
+            return False
+
+    @req("design 2", "design 3")
+    def test_hang__in_the_call__second_try_by_another(self):
+        self.faulty["signers"].rules("call=C_Sign times=1 hang=1")
+        self.expect_valid(self.sign())
+        self.assertEqual(self.told(), [
+            ("signature.intent", "OK"), ("signature.retry", "E_DEADLINE"),
+            ("signature.outcome", "OK")])
+        self.expect_ready()
+
+    @req("design 2")
+    def test_session_cap__below_the_workers__signs_with_those_that_it_allows(self):
+        self.faulty["signers"].rules("token sessions=1")
+        self.esignd.kill("token-signers")
+        wait_for(self.signs, "the token is of use")
+        for _ in range(4):
+            self.expect_valid(self.sign())
+        self.quiet()
+        self.esignd.kill("token-signers")
+        wait_for(self.signs, "the token is of use")
+        self.expect_ready()
 
 
 if __name__ == "__main__":
