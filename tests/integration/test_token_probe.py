@@ -10,6 +10,7 @@ import subprocess
 
 import esigntest
 from esigntest import Instance, req, wait_for
+from clitest import Faked
 from faulty import Faulty
 from probing import argv_of, probe, public_objects, report_of, token_files
 from tokens import zoo
@@ -365,6 +366,29 @@ class InUse(Case):
                 self.refused(code, self.store, officer, wrong)
                 entry = self.esignd.entries()[-1]
                 self.assertEqual((entry["action"], entry["result"]), ("token.test_refused", code))
+
+
+class Shown(Faked):
+    """A record that a daemon gives, whatever stands in it."""
+
+    @req("design 5")
+    def test_show__texts_that_a_terminal_would_obey__harmless(self):
+        bad = "\x1b[2J\nx\u202e"
+        row = {member: bad for member in ("name", "detail", "done", "meaning", "advice")}
+        role = {member: bad for member in ("role", "verdict", "code", "reason", "check", "detail")}
+        report = {"kind": bad, "verdict": bad, "objects": bad, "at": bad, "quirk": bad,
+                  "assigned": [bad], "roles": [role],
+                  "checks": [{**row, "verdict": bad}, {**row, "verdict": "fail"}, {"name": 3}, 4],
+                  "token": {"name": bad, "label": bad, "serial": bad}}
+        self.server.replies["GET /v1/tokens/tests/D-1"] = 200, {
+            "test": "D-1", "token": bad, "verdict": bad, "sha256": bad, "recorded": bad,
+            "by_user": bad, "seen": bad, "reason": bad, "report": report}
+        done = self.run_esign("token", "tests", "show", "D-1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn(b"\x1b", done.stdout)
+        self.assertNotIn("\u202e".encode(), done.stdout)
+        self.assertNotRegex(done.stdout, rb"(?m)^x")
+        self.assertIn(b"means:", done.stdout)
 
 
 if __name__ == "__main__":
