@@ -5,9 +5,13 @@
 #include "authn/authn_internal.h"
 #include "base/cleanup.h"
 
-enum {
-    RECOVER_BATCH = 100,
-    RECOVER_TRIES = 32 /* parallel writers that move one counter */
+enum { RECOVER_TRIES = 32 }; /* parallel writers that move one counter */
+
+/* The walk over the slots that are taken. */
+struct recover_walk {
+    struct store *store;
+    const struct authn_claim *nobody;
+    size_t count;
 };
 
 /* Free the slot and count its try.  ESIGN_E_CONFLICT: slot or counter have moved. */
@@ -31,15 +35,15 @@ static enum esign_rc recover_try(struct authn_try *t, struct fault *f)
 }
 
 /* One slot that a stop left taken.  Others may try at the same time, so the counter may move. */
-static enum esign_rc recover_slot(struct store *store, const char *slot_id, const json_t *slot,
-                                  int64_t slot_seq, const struct authn_claim *nobody,
-                                  struct fault *f)
+static enum esign_rc recover_slot(void *ctx, const struct store_walked *row, struct fault *f)
 {
-    struct authn_try t = {.store = store, .claim = nobody, .slot_seq = slot_seq};
+    struct recover_walk *w = ctx;
+    struct authn_try t = {.store = w->store, .claim = w->nobody, .slot_seq = row->seq};
     enum esign_rc rc = ESIGN_E_CONFLICT;
 
-    (void)snprintf(t.attempt_id, sizeof(t.attempt_id), "%s", json_str(slot, "signer_id"));
-    (void)snprintf(t.slot_id, sizeof(t.slot_id), "%.*s", (int)sizeof(t.slot_id) - 1, slot_id);
+    w->count++;
+    (void)snprintf(t.attempt_id, sizeof(t.attempt_id), "%s", json_str(row->body, "signer_id"));
+    (void)snprintf(t.slot_id, sizeof(t.slot_id), "%.*s", (int)sizeof(t.slot_id) - 1, row->id);
     for (int i = 0; i < RECOVER_TRIES && rc == ESIGN_E_CONFLICT; i++) {
         rc = recover_try(&t, f);
         if (rc == ESIGN_E_CONFLICT && strncmp(f->field, "try/", 4) == 0)
@@ -52,32 +56,15 @@ enum esign_rc authn_recover(struct store *store, int64_t before, int64_t deadlin
                             size_t *ret_count, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *policy = NULL;
-    char after[128] = "";
-    size_t count = 0;
     enum esign_rc rc = store_get(store, "policy", "policy", &policy, NULL, f);
 
     if (rc != ESIGN_OK && rc != ESIGN_E_NOT_FOUND)
         return rc;
     const struct authn_claim nobody = {.limits = authn_limits_of(policy),
                                        .deadline_at_ms = deadline_at_ms};
-    for (;;) {
-        CLEANUP(json_decref_p) json_t *taken = NULL;
-        rc = store_list(store, "try", "state", "taken", after[0] ? after : NULL, RECOVER_BATCH,
-                        &taken, f);
-        for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(taken); i++) {
-            const json_t *item = json_array_get(taken, i);
-            (void)snprintf(after, sizeof(after), "%s", json_str(item, "id")); /* ids are bounded */
-            if (json_int(item, "seq", -1) >= before)
-                continue;
-            rc = recover_slot(store, after, json_object_get(item, "body"),
-                              json_int(item, "seq", -1), &nobody, f);
-            count++;
-        }
-        if (rc != ESIGN_OK)
-            return rc;
-        if (json_array_size(taken) < RECOVER_BATCH)
-            break;
-    }
-    *ret_count = count;
-    return ESIGN_OK;
+    struct recover_walk w = {.store = store, .nobody = &nobody};
+    const struct store_walk walk = {"try", "state", "taken", before, recover_slot, &w};
+    rc = store_walk(store, &walk, f);
+    *ret_count = w.count;
+    return rc;
 }

@@ -6,8 +6,6 @@
 #include "base/cleanup.h"
 #include "register/register_internal.h"
 
-enum { LAST_BATCH = 200 };
-
 static const char *const last_roles[REGISTER_LAST_ROLES] = {"regadmin", "secofficer"};
 
 /* Who waits for a new password can't act, and perhaps never will; nor who is locked, if that
@@ -27,27 +25,33 @@ static enum esign_rc last_is_able(struct site *s, const char *signer_id, int64_t
     return rc;
 }
 
+/* The walk over all active persons. */
+struct last_walk {
+    struct site *site;
+    const char *leaver_id;
+    struct register_last *ret;
+};
+
 /* Note an active person as one who remains, if more are wanted for the role. */
-static enum esign_rc last_note(struct site *s, const json_t *item, const char *leaver_id,
-                               struct register_last *ret, struct fault *f)
+static enum esign_rc last_note(void *ctx, const struct store_walked *row, struct fault *f)
 {
-    const json_t *signer = json_object_get(item, "body");
+    const struct last_walk *w = ctx;
+    const json_t *signer = row->body;
     bool officer = false, able = false;
 
     for (size_t i = 0; i < REGISTER_LAST_ROLES; i++)
         officer = officer || authz_has_role(signer, last_roles[i]);
-    if (!officer || strcmp(json_str(item, "id"), leaver_id) == 0)
+    if (!officer || strcmp(row->id, w->leaver_id) == 0)
         return ESIGN_OK;
-    enum esign_rc rc = last_is_able(s, json_str(item, "id"), ret->lock_after, &able, f);
+    enum esign_rc rc = last_is_able(w->site, row->id, w->ret->lock_after, &able, f);
     if (rc != ESIGN_OK || !able)
         return rc;
     for (size_t i = 0; i < REGISTER_LAST_ROLES; i++) {
-        struct register_remaining *remaining = &ret->roles[i];
+        struct register_remaining *remaining = &w->ret->roles[i];
         if (remaining->count == REGISTER_LAST_PERSONS || !authz_has_role(signer, last_roles[i]))
             continue;
-        (void)snprintf(remaining->signer_id[remaining->count], SITE_ID_MAX, "%s",
-                       json_str(item, "id"));
-        remaining->seq[remaining->count++] = json_int(item, "seq", -1);
+        (void)snprintf(remaining->signer_id[remaining->count], SITE_ID_MAX, "%s", row->id);
+        remaining->seq[remaining->count++] = row->seq;
     }
     return ESIGN_OK;
 }
@@ -55,22 +59,10 @@ static enum esign_rc last_note(struct site *s, const json_t *item, const char *l
 static enum esign_rc last_find(struct site *s, const char *leaver_id, struct register_last *ret,
                                struct fault *f)
 {
-    char after[SITE_ID_MAX] = "";
+    struct last_walk w = {s, leaver_id, ret};
+    const struct store_walk walk = {"signer", "state", "active", -1, last_note, &w};
 
-    for (size_t got = LAST_BATCH; got == LAST_BATCH;) {
-        CLEANUP(json_decref_p) json_t *items = NULL;
-        enum esign_rc rc = store_list(site_store(s), "signer", "state", "active",
-                                      after[0] ? after : NULL, LAST_BATCH, &items, f);
-        got = json_array_size(items);
-        for (size_t i = 0; rc == ESIGN_OK && i < got; i++)
-            rc = last_note(s, json_array_get(items, i), leaver_id, ret, f);
-        if (rc != ESIGN_OK)
-            return rc;
-        if (got > 0)
-            (void)snprintf(after, sizeof(after), "%s",
-                           json_str(json_array_get(items, got - 1), "id"));
-    }
-    return ESIGN_OK;
+    return store_walk(site_store(s), &walk, f);
 }
 
 enum esign_rc register_keep_officers(struct site *s, const json_t *leaver,

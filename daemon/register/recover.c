@@ -1,11 +1,8 @@
 /* Keys that were announced and never finished. */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "register/register_internal.h"
-
-enum { RECOVER_BATCH = 100 };
 
 enum esign_rc register_end_keygen(struct site *s, struct audit_act *act, json_t *keygen,
                                   int64_t keygen_seq, struct fault *f)
@@ -34,32 +31,28 @@ enum esign_rc register_end_keygen(struct site *s, struct audit_act *act, json_t 
     return site_commit(s, act, &change, register_later(s), &receipt, f);
 }
 
+/* The walk over the keys that were announced. */
+struct recover_walk {
+    struct site *site;
+    size_t count;
+};
+
+static enum esign_rc recover_keygen(void *ctx, const struct store_walked *row, struct fault *f)
+{
+    struct recover_walk *w = ctx;
+    struct audit_act act = {
+        .action = "key.failed", .result = ESIGN_E_INTERNAL, .result_reason = "restart"};
+
+    w->count++;
+    return register_end_keygen(w->site, &act, row->body, row->seq, f);
+}
+
 enum esign_rc register_recover(struct site *s, int64_t before, size_t *ret_count, struct fault *f)
 {
-    char after[SITE_ID_MAX + 1] = "";
-    size_t count = 0;
+    struct recover_walk w = {.site = s};
+    const struct store_walk walk = {"keygen", "state", "announced", before, recover_keygen, &w};
+    enum esign_rc rc = store_walk(site_store(s), &walk, f);
 
-    for (;;) {
-        CLEANUP(json_decref_p) json_t *open = NULL;
-        enum esign_rc rc = store_list(site_store(s), "keygen", "state", "announced",
-                                      after[0] ? after : NULL, RECOVER_BATCH, &open, f);
-        for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(open); i++) {
-            const json_t *item = json_array_get(open, i);
-            (void)snprintf(after, sizeof(after), "%s",
-                           json_str(item, "id")); /* at most SITE_ID_MAX */
-            if (json_int(item, "seq", -1) >= before)
-                continue;
-            struct audit_act act = {
-                .action = "key.failed", .result = ESIGN_E_INTERNAL, .result_reason = "restart"};
-            rc = register_end_keygen(s, &act, json_object_get(item, "body"),
-                                     json_int(item, "seq", -1), f);
-            count++;
-        }
-        if (rc != ESIGN_OK)
-            return rc;
-        if (json_array_size(open) < RECOVER_BATCH)
-            break;
-    }
-    *ret_count = count;
-    return ESIGN_OK;
+    *ret_count = w.count;
+    return rc;
 }

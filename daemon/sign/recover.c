@@ -5,16 +5,27 @@
 #include "base/cleanup.h"
 #include "sign/sign.h"
 
-enum { RECOVER_BATCH = 100, RECOVER_DEADLINE_MS = 30000 };
+enum { RECOVER_DEADLINE_MS = 30000 };
 
-static enum esign_rc recover_one(struct site *s, json_t *intent, int64_t seq, struct fault *f)
+/* The walk over the open intents. */
+struct recover_walk {
+    struct site *site;
+    size_t count;
+};
+
+static enum esign_rc recover_one(void *ctx, const struct store_walked *row, struct fault *f)
 {
     char object[SITE_ID_MAX + 16];
-    const char *id = json_str(intent, "signature"), *ticket_id = json_str(intent, "ticket");
+    struct recover_walk *w = ctx;
+    struct site *s = w->site;
+    json_t *intent = row->body;
+    const char *id = row->id, *ticket_id = json_str(intent, "ticket");
     struct store_change change = {0};
     struct store_receipt receipt;
     CLEANUP(json_decref_p) json_t *ticket = NULL;
     int64_t ticket_seq = -1;
+
+    w->count++;
     enum esign_rc rc = store_get(site_store(s), "ticket", ticket_id, &ticket, &ticket_seq, f);
 
     if (rc != ESIGN_OK)
@@ -25,7 +36,7 @@ static enum esign_rc recover_one(struct site *s, json_t *intent, int64_t seq, st
     (void)snprintf(object, sizeof(object), "signature/%s", id);
     site_put(&change, "intent", id, intent);
     site_put(&change, "ticket", ticket_id, ticket);
-    site_guard(&change, "intent", id, seq);
+    site_guard(&change, "intent", id, row->seq);
     site_guard(&change, "ticket", ticket_id, ticket_seq);
     const struct audit_act act = {.action = "signature.aborted",
                                   .object = object,
@@ -38,32 +49,15 @@ static enum esign_rc recover_one(struct site *s, json_t *intent, int64_t seq, st
 enum esign_rc sign_recover(struct site *s, int64_t before, struct sign_recovered *ret,
                            struct fault *f)
 {
-    char after[SITE_ID_MAX + 1] = "";
-    size_t count = 0, tries = 0;
-    enum esign_rc tried = authn_recover(
-        site_store(s), before, clock_mono_ms(site_clock(s)) + RECOVER_DEADLINE_MS, &tries, f);
+    struct recover_walk w = {.site = s};
+    const struct store_walk walk = {"intent", "state", "open", before, recover_one, &w};
+    size_t tries = 0;
+    enum esign_rc rc = authn_recover(site_store(s), before,
+                                     clock_mono_ms(site_clock(s)) + RECOVER_DEADLINE_MS, &tries, f);
 
-    if (tried != ESIGN_OK)
-        return tried;
-
-    for (;;) {
-        CLEANUP(json_decref_p) json_t *open = NULL;
-        enum esign_rc rc = store_list(site_store(s), "intent", "state", "open",
-                                      after[0] ? after : NULL, RECOVER_BATCH, &open, f);
-        for (size_t i = 0; rc == ESIGN_OK && i < json_array_size(open); i++) {
-            const json_t *item = json_array_get(open, i);
-            (void)snprintf(after, sizeof(after), "%s",
-                           json_str(item, "id")); /* at most SITE_ID_MAX */
-            if (json_int(item, "seq", -1) >= before)
-                continue;
-            rc = recover_one(s, json_object_get(item, "body"), json_int(item, "seq", -1), f);
-            count++;
-        }
-        if (rc != ESIGN_OK)
-            return rc;
-        if (json_array_size(open) < RECOVER_BATCH)
-            break;
-    }
-    *ret = (struct sign_recovered){.intents = count, .tries = tries};
-    return ESIGN_OK;
+    if (rc == ESIGN_OK)
+        rc = store_walk(site_store(s), &walk, f);
+    if (rc == ESIGN_OK)
+        *ret = (struct sign_recovered){.intents = w.count, .tries = tries};
+    return rc;
 }

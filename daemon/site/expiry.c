@@ -27,8 +27,8 @@ static enum esign_rc expiry_ca(struct site *s, struct expiry *e, struct fault *f
     return rc;
 }
 
-static enum esign_rc expiry_signer(struct site *s, const json_t *signer, struct expiry *e,
-                                   struct fault *f)
+static enum esign_rc expiry_certificate(struct site *s, const json_t *signer, struct expiry *e,
+                                        struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *key = NULL;
     const char *id = json_str(signer, "key");
@@ -63,31 +63,29 @@ static enum esign_rc expiry_password(struct site *s, const char *signer_id, cons
     return ESIGN_OK;
 }
 
+/* The walk over all active signers. */
+struct expiry_walk {
+    struct site *site;
+    const json_t *policy;
+    struct expiry *expiry;
+};
+
+static enum esign_rc expiry_signer(void *ctx, const struct store_walked *row, struct fault *f)
+{
+    const struct expiry_walk *w = ctx;
+    enum esign_rc rc = expiry_certificate(w->site, row->body, w->expiry, f);
+
+    return rc == ESIGN_OK ? expiry_password(w->site, row->id, w->policy, w->expiry, f) : rc;
+}
+
 static enum esign_rc expiry_signers(struct site *s, struct expiry *e, struct fault *f)
 {
     CLEANUP(json_decref_p) json_t *policy = NULL;
-    enum esign_rc got = site_policy(s, &policy, NULL, f);
+    enum esign_rc rc = site_policy(s, &policy, NULL, f);
+    struct expiry_walk w = {s, policy, e};
+    const struct store_walk walk = {"signer", "state", "active", -1, expiry_signer, &w};
 
-    if (got != ESIGN_OK)
-        return got;
-    char after[SITE_ID_MAX + 1] = "";
-
-    for (;;) {
-        CLEANUP(json_decref_p) json_t *part = NULL;
-        enum esign_rc rc = store_list(site_store(s), "signer", "state", "active",
-                                      after[0] ? after : NULL, EXPIRY_PART, &part, f);
-        size_t count = rc == ESIGN_OK ? json_array_size(part) : 0;
-        for (size_t i = 0; rc == ESIGN_OK && i < count; i++) {
-            const json_t *one = json_array_get(part, i);
-            rc = expiry_signer(s, json_object_get(one, "body"), e, f);
-            if (rc == ESIGN_OK)
-                rc = expiry_password(s, json_str(one, "id"), policy, e, f);
-        }
-        if (rc != ESIGN_OK || count < EXPIRY_PART)
-            return rc;
-        (void)snprintf(after, sizeof(after), "%s",
-                       json_str(json_array_get(part, count - 1), "id")); /* at most SITE_ID_MAX */
-    }
+    return rc == ESIGN_OK ? store_walk(site_store(s), &walk, f) : rc;
 }
 
 static void expiry_refresh(struct site *s, struct expiry *e)

@@ -6,8 +6,7 @@
 #include "site/watch.h"
 
 enum {
-    EXPIRY_KEEP_MS = 10 * 60 * 1000, /* reading every signer's certificate is not for each scrape */
-    EXPIRY_PART = 200                /* signers read at once */
+    EXPIRY_KEEP_MS = 10 * 60 * 1000 /* reading every signer's certificate is not for each scrape */
 };
 
 /* What was found last; all zero but the mutex at the start. */

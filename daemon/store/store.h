@@ -121,6 +121,25 @@ enum esign_rc store_read(struct store *s, const char *kind, const char *id, json
 enum esign_rc store_list(struct store *s, const char *kind, const char *member, const char *value,
                          const char *after, size_t limit, json_t **ret, struct fault *f) MUST_CHECK;
 
+/* A row that a walk has come to. */
+struct store_walked {
+    const char *id;
+    json_t *body; /* the walk's: fn may change it */
+    int64_t seq;  /* generation */
+};
+
+struct store_walk {
+    const char *kind, *member, *value; /* as in store_list() */
+    int64_t before;                    /* only rows of older entries; -1: all */
+    enum esign_rc (*fn)(void *ctx, const struct store_walked *row, struct fault *f);
+    void *ctx;
+};
+
+/* Call fn for each such row, in order of id, page by page; fn may write rows.  Ends with what fn
+ * returns unless that is ESIGN_OK.  Errors as store_list(). */
+enum esign_rc store_walk(struct store *s, const struct store_walk *walk,
+                         struct fault *f) MUST_CHECK;
+
 /* How many rows of a kind have that member's value, and the newest of them by its entry (owned by
  * the caller; NULL: none).  Tampered as in store_get; a row that is gone is not counted. */
 enum esign_rc store_tally(struct store *s, const char *kind, const char *member, const char *value,

@@ -488,6 +488,45 @@ static void test_store_list__states_in_an_index_or_not__each_is_found(void **sta
     }
 }
 
+/* What a walk has seen; it moves each row on and stops after `stop_after` rows. */
+struct seen {
+    struct fixture *x;
+    size_t count, stop_after;
+    char last[STORE_ID_MAX + 1];
+};
+
+static enum esign_rc see(void *ctx, const struct store_walked *row, struct fault *f)
+{
+    struct seen *seen = ctx;
+    assert_true(strcmp(row->id, seen->last) > 0);
+    (void)snprintf(seen->last, sizeof seen->last, "%s", row->id);
+    commit_body(seen->x, "ticket", row->id, json_pack("{s:s}", "state", "failed"));
+    return ++seen->count == seen->stop_after ? fault_set(f, ESIGN_E_BUSY, "enough") : ESIGN_OK;
+}
+
+static void test_store_walk__more_than_a_page__each_older_row_once(void **state)
+{
+    REQ("design 7");
+    enum { ROWS = 405, OLDER = 403 };
+    struct fixture *x = *state;
+    struct seen seen = {.x = x, .stop_after = 2};
+    struct store_walk walk = {"ticket", "state", "ready", -1, see, &seen};
+    for (int i = 0; i < ROWS; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "T-%04d", i);
+        commit_body(x, "ticket", id, json_pack("{s:s}", "state", "ready"));
+    }
+    assert_int_equal(store_walk(x->store, &walk, &x->fault), ESIGN_E_BUSY);
+    assert_int_equal(seen.count, 2);
+    seen.last[0] = '\0';
+    walk.before = OLDER; /* of ROWS entries */
+    assert_int_equal(store_walk(x->store, &walk, &x->fault), ESIGN_OK);
+    assert_int_equal(seen.count, OLDER);
+    walk.before = -1;
+    assert_int_equal(store_walk(x->store, &walk, &x->fault), ESIGN_OK);
+    assert_int_equal(seen.count, ROWS);
+}
+
 static void test_store_look__row_is_written_meanwhile__view_stays_as_it_was(void **state)
 {
     REQ("5.23");
@@ -702,6 +741,7 @@ int main(void)
         CASE(test_store_reader_take__all_in_use__busy_after_a_bound),
         CASE(test_store_list__by_member__in_order_of_id_and_in_pages),
         CASE(test_store_list__states_in_an_index_or_not__each_is_found),
+        CASE(test_store_walk__more_than_a_page__each_older_row_once),
         CASE(test_store_look__row_is_written_meanwhile__view_stays_as_it_was),
         CASE(test_store_list__unchecked_words__refused),
         CASE(test_store_open__second_opener__conflict),
