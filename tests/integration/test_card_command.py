@@ -1,6 +1,7 @@
 """Custody K3 at the signer's terminal: `esign sign --card` with a PIV card in a reader of pcscd,
 through OpenSC's module in a child of the command."""
 
+import base64
 import json
 import os
 import pty
@@ -13,6 +14,7 @@ import time
 
 import esigntest
 from esigntest import Instance, req
+from faulty import Faulty
 from tokens.card import MODULE, Card, Reader
 
 RECORD = b"<BatchProductionRecord><ID>B-2026-CARD</ID></BatchProductionRecord>\n"
@@ -305,6 +307,117 @@ class Typed(AtTheTerminal):
         entry = [e for e in self.esignd.entries() if e["action"].startswith("signature.")][-1]
         self.assertEqual(entry["action"], "signature.aborted", entry)
         self.assertIn("interrupted", entry["reason"])
+
+
+class Faults(AtTheTerminal):
+    """A module that does not do what it should, in front of a token of SoftHSM2 that is the card:
+    one that has public keys only, no certificates."""
+
+    library = "/usr/lib/softhsm/libsofthsm2.so"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        home = os.path.join(cls.folder, "softcard")
+        os.mkdir(home)
+        os.chmod(home, 0o777)
+        conf = os.path.join(home, "softhsm2.conf")
+        with open(conf, "w", encoding="ascii") as file:
+            file.write("directories.tokendir = %s\n" % home)
+        cls.faulty = Faulty(os.path.join(home, "faulty"))
+        cls.variables = {"SOFTHSM2_CONF": conf, **dict(
+            line.split("=", 1) for line in cls.faulty.environment(cls.library))}
+        tool = ["pkcs11-tool", "--module", cls.library]
+        for words in (["--init-token", "--slot-index", "0", "--label", "soft", "--so-pin", "5678"],
+                      ["--token-label", "soft", "--login", "--login-type", "so", "--so-pin", "5678",
+                       "--init-pin", "--pin", "123456"],
+                      ["--token-label", "soft", "--login", "--pin", "123456", "--keypairgen",
+                       "--key-type", "EC:prime256v1", "--id", "01"]):
+            cls.tool(*tool, *words)
+        spki = os.path.join(home, "key.der")
+        cls.tool(*tool, "--token-label", "soft", "--read-object", "--type", "pubkey", "--id", "01",
+                 "-o", spki)
+        subprocess.run(["chmod", "-R", "a+rwX", home], check=True)
+        cls.soft = cls.soft_signer(spki)
+
+    @classmethod
+    def tool(cls, *argv):
+        cls.expect(subprocess.run(argv, check=False, capture_output=True, timeout=60,
+                                  env={**os.environ, **cls.variables}), 0)
+
+    @classmethod
+    def soft_signer(cls, spki):
+        """Registered with a certificate that an issuer made for the card's key."""
+        person, home = cls.person(), os.path.dirname(spki)
+        files = {name: os.path.join(home, name) for name in ("ca.key", "ca.pem", "c.der", "ext",
+                                                            "dummy.key", "dummy.csr")}
+        with open(files["ext"], "w", encoding="ascii") as file:
+            file.write("keyUsage=critical,digitalSignature\nbasicConstraints=critical,CA:FALSE\n")
+        for words in (["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                       "-nodes", "-keyout", files["ca.key"], "-subj", "/CN=Issuer", "-out",
+                       files["ca.pem"]],
+                      ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                       "-nodes", "-keyout", files["dummy.key"], "-subj", "/CN=A soft card", "-out",
+                       files["dummy.csr"]],
+                      ["x509", "-req", "-in", files["dummy.csr"], "-force_pubkey", spki, "-CA",
+                       files["ca.pem"], "-CAkey", files["ca.key"], "-days", "30", "-extfile",
+                       files["ext"], "-outform", "DER", "-out", files["c.der"]]):
+            cls.expect(subprocess.run(["openssl", *words], check=False, capture_output=True,
+                                      timeout=60), 0)
+        with open(files["c.der"], "rb") as file:
+            certificate = file.read()
+        cls.esignd.two_officers("card.register", {
+            "user_id": person.user_id, "certificate": base64.b64encode(certificate).decode()})
+        tested = cls.run_esign("credential", "test-card", person.user_id, "--module",
+                               cls.faulty.module, passwords=[person.password], pins=["123456"])
+        cls.expect(tested, 0)
+        return person
+
+    @classmethod
+    def environment(cls):
+        return {**super().environment(), **getattr(cls, "variables", {})}
+
+    def setUp(self):
+        self.addCleanup(self.faulty.rules)
+
+    def sign_soft(self, record_id, pin="123456"):
+        self.out = os.path.join(self.folder, record_id + ".p7s")
+        return self.run_esign(
+            "sign", self.record, "--record", "batch:%s:1" % record_id, "--meaning", "approved",
+            "--card", "--module", self.faulty.module, "--as", self.soft.user_id, "-o", self.out,
+            passwords=[self.soft.password], pins=[pin])
+
+    @req("design 8", "11.10(a)", "A8")
+    def test_value__wrong__never_leaves(self):
+        self.expect(self.sign_soft("B-right"), 0)
+        for kind in ("flip", "digest"):
+            self.faulty.rules("call=C_Sign value=" + kind)
+            self.expect(self.sign_soft("B-" + kind), 1, b"E_HSM(value)")
+            entry = [e for e in self.esignd.entries() if e["action"].startswith("signature.")][-1]
+            self.assertEqual((entry["action"], entry["result"], entry["alert"]),
+                             ("signature.aborted", "E_HSM(value)", "record-swap"))
+            self.assertFalse(os.path.exists(self.out))
+
+    @req("design 8", "11.300(d)")
+    def test_pin__flags_of_the_card__told_and_obeyed(self):
+        before = self.intents()
+        self.faulty.rules("token flags=0x%x" % 0x40000)  # CKF_USER_PIN_LOCKED
+        self.expect(self.sign_soft("B-locked"), 1, b"E_HSM(pin_blocked)")
+        self.assertEqual(self.intents(), before)
+        self.faulty.rules("token flags=0x%x" % 0x20000)  # CKF_USER_PIN_FINAL_TRY
+        self.expect(self.sign_soft("B-final"), 0, b"one try is left")
+        self.faulty.rules("token flags=0x%x" % 0x100)  # CKF_PROTECTED_AUTHENTICATION_PATH
+        done = self.sign_soft("B-pad", "not read")
+        self.expect(done, 1, b"Enter the PIN on the card reader.")
+        self.ended_with("C_Login: CKR_ARGUMENTS_BAD")  # SoftHSM2 has no such reader
+
+    @req("design 8", "design 2")
+    def test_module__dies__told_and_ended(self):
+        self.faulty.rules("call=C_Sign signal=11")
+        self.expect(self.sign_soft("B-dies"), 1, b"E_HSM(worker)")
+        self.ended_with("worker")
+        self.faulty.rules("")
+        self.expect(self.sign_soft("B-lives"), 0)
 
 
 if __name__ == "__main__":
