@@ -139,6 +139,38 @@ class Life(Workers):
         self.assertEqual(self.at_once(1), [])
         self.assertIn(before[0], self.esignd.workers(SERVICE))
 
+class WrongPin(Workers):
+    """A token that counts what it is sent."""
+
+    def give_pin(self, pin):
+        self.esignd.launch("stop", SERVICE)
+        path = os.path.join(self.esignd.root, "etc", "credentials", "signers.pin")
+        with open(path, "r+", encoding="utf-8") as file:
+            before = file.read()
+            file.seek(0)
+            file.write(pin)
+            file.truncate()
+        self.esignd.launch("start", SERVICE)
+        return before
+
+    @req("11.300(d)", "style 22", "design 8")
+    def test_wrong_pin__services_and_workers_restarted__sent_once(self):
+        failed = self.faulty.counts()["C_Login"].failed
+        right = self.give_pin("not the PIN")
+        wait_for(lambda: "C_Login: CKR_PIN_INCORRECT" in self.log(), "it is refused")
+        for _ in range(2):
+            self.give_pin("not the PIN")
+            wait_for(lambda: "has refused this PIN" in self.token()["detail"], "what to do is told")
+            self.refused("E_HSM", self.sign, reason="pin")
+            self.esignd.kill_workers(SERVICE)
+            self.refused("E_HSM", self.sign, reason="pin")
+        self.assertIn("correct the credential", self.token()["detail"])
+        self.assertEqual(self.faulty.counts()["C_Login"].failed, failed + 1)
+        self.give_pin(right)
+        wait_for(lambda: self.token()["state"] == "ready", "the right one is taken")
+        self.sign()
+
+
 class FewSessions(Workers):
     """A token that says how few sessions it has."""
 
