@@ -4,6 +4,10 @@
 #include "audit/audit_internal.h"
 #include "base/cleanup.h"
 
+#include <string.h>
+
+enum { COMPARED_MAX = 1000, HEADS_MAX = 1 << 30 /* bytes */ };
+
 enum esign_rc audit_read_restorations(struct store *store, struct audit_restorations *ret,
                                       struct fault *f)
 {
@@ -34,29 +38,57 @@ bool audit_is_given_up(const struct audit_restorations *r, int64_t line, int64_t
 }
 
 struct comparison {
-    struct audit *audit;
     struct audit_restorations restorations;
-    struct audit_difference found;
+    struct buf heads; /* struct audit_head, in the order of the file */
+    int64_t lines;
 };
 
-static enum esign_rc compare_line(void *ctx, int64_t line, struct bytes note, struct fault *f)
+static void comparison_done(struct comparison *c)
+{
+    buf_done(&c->heads);
+}
+
+static enum esign_rc collect_line(void *ctx, int64_t line, struct bytes note, struct fault *f)
 {
     struct comparison *c = ctx;
-    struct audit_head said;
-    struct audit_head has;
-    c->found.lines = line;
+    struct audit_head said = {0};
+    c->lines = line;
     if (audit_open_checkpoint(note, NULL, (struct bytes){0}, &said, NULL) ||
         audit_is_given_up(&c->restorations, line, said.size))
         return ESIGN_OK;
-    enum esign_rc rc = audit_head_at(c->audit, said.size, &has, f);
+    buf_put(&c->heads, bytes_of(&said, sizeof said));
+    return buf_ok(&c->heads) ? ESIGN_OK : fault_set(f, ESIGN_E_INTERNAL, "out of memory");
+}
+
+/* One checkpoint against the trail. */
+static enum esign_rc compare_head(struct audit *a, const struct audit_head *said,
+                                  struct audit_difference *found, struct fault *f)
+{
+    struct audit_head has;
+    enum esign_rc rc = audit_head_at(a, said->size, &has, f);
     if (rc && rc != ESIGN_E_NOT_FOUND)
         return rc;
-    bool same = !rc && bytes_equal(bytes_of(said.root, SHA256_LEN), bytes_of(has.root, SHA256_LEN));
-    if (same && said.size > c->found.kept)
-        c->found.kept = said.size;
-    if (!same && said.size > c->found.lost.size)
-        c->found.lost = said;
+    bool same =
+        !rc && bytes_equal(bytes_of(said->root, SHA256_LEN), bytes_of(has.root, SHA256_LEN));
+    if (same && said->size > found->kept)
+        found->kept = said->size;
+    if (!same && said->size > found->lost.size)
+        found->lost = *said;
     return ESIGN_OK;
+}
+
+/* From the newest back: of a long file enough to know, since each root holds all before it. */
+static enum esign_rc compare_heads(struct audit *a, const struct comparison *c,
+                                   struct audit_difference *found, struct fault *f)
+{
+    enum esign_rc rc = ESIGN_OK;
+    size_t count = c->heads.len / sizeof(struct audit_head);
+    for (size_t i = 0; !rc && i < count && (i < COMPARED_MAX || found->kept == 0); i++) {
+        struct audit_head said;
+        memcpy(&said, c->heads.data + (count - 1 - i) * sizeof said, sizeof said);
+        rc = compare_head(a, &said, found, f);
+    }
+    return rc;
 }
 
 static enum esign_rc keeps_checkpoints(struct audit *a, bool *ret, struct fault *f)
@@ -71,14 +103,18 @@ static enum esign_rc keeps_checkpoints(struct audit *a, bool *ret, struct fault 
 enum esign_rc audit_compare_anchor(struct audit *a, const char *anchor_path,
                                    struct audit_difference *ret, struct fault *f)
 {
-    struct comparison c = {.audit = a};
+    CLEANUP(comparison_done) struct comparison c = {.heads = buf_new(HEADS_MAX)};
+    struct audit_difference found = {0};
     enum esign_rc rc = audit_read_restorations(a->store, &c.restorations, f);
     if (rc)
         return rc;
-    rc = audit_read_anchor(anchor_path, compare_line, &c, f);
+    rc = audit_read_anchor(anchor_path, collect_line, &c, f);
     if (rc == ESIGN_E_NOT_FOUND)
-        rc = keeps_checkpoints(a, &c.found.missing, f);
+        rc = keeps_checkpoints(a, &found.missing, f);
+    else if (!rc)
+        rc = compare_heads(a, &c, &found, f);
+    found.lines = c.lines;
     if (!rc)
-        *ret = c.found;
+        *ret = found;
     return rc;
 }

@@ -34,9 +34,10 @@ struct audit_difference {
     bool missing;           /* there is no file although the store keeps checkpoints */
 };
 
-/* Compare each checkpoint of the anchor file that was not given up with the trail: its root, not
- * its signature, since who can write a false line can remove a true one, too.  Malformed lines are
- * left to audit_verify().  Reads the whole file.  Source: requirements 1.6 A6.
+/* Compare the checkpoints of the anchor file that were not given up with the trail, the newest
+ * thousand, and further back until one agrees: their roots, not their signatures, since who can
+ * write a false line can remove a true one, too.  Older and malformed lines are left to
+ * audit_verify().  Reads the whole file.  Source: requirements 1.6 A6.
  * ESIGN_E_AUDIT_UNAVAILABLE; errors of audit_read_restorations() and of the store. */
 enum esign_rc audit_compare_anchor(struct audit *a, const char *anchor_path,
                                    struct audit_difference *ret, struct fault *f) MUST_CHECK;
