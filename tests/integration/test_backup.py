@@ -1,9 +1,12 @@
 """Backups: what is put back is known as such, and nothing is lost without a word."""
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -332,29 +335,48 @@ class Backup(esigntest.Case):
         os.unlink(os.path.join(folder, "more"))
         self.esignd.esign("backup", "check", folder, caller=ROOT_CALLER)
 
+    @staticmethod
+    def forge_row(database):
+        database.execute("UPDATE row SET body = replace(body, '\"active\"', '\"revoked\"') "
+                         "WHERE kind = 'signer'")
+
+    @staticmethod
+    def forge_entry(database):
+        """With its leaf, so that only the checkpoints tell."""
+        (entry,) = database.execute("SELECT bytes FROM entry WHERE seq = 0").fetchone()
+        entry = entry.replace(b'"offset":"+0', b'"offset":"-0')
+        database.execute("UPDATE entry SET bytes = ?, leaf = ? WHERE seq = 0",
+                         (entry, hashlib.sha256(b"\0" + entry).digest()))
+
     @req("11.10(c)", "11.10(e)")
     def test_check__trail_and_manifest_forged__trail_tells(self):
         """Hashes are no secret: who alters the store can write them anew."""
-        self.shelf.backup(self.esignd, "forged")
-        folder = self.shelf.path("forged")
-        path = os.path.join(folder, "store.db")
-        subprocess.run([
-            "sqlite3", path, "UPDATE row SET body = replace(body, '\"active\"', '\"revoked\"') "
-            "WHERE kind = 'signer'"], check=True)
-        with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
-            manifest = json.load(file)
-        digest = subprocess.run(["sha256sum", path], check=True, stdout=subprocess.PIPE)
-        manifest["files"]["store.db"] = {"bytes": os.path.getsize(path),
-                                         "sha256": digest.stdout.decode().split()[0]}
-        with open(os.path.join(folder, "manifest.json"), "w", encoding="utf-8") as file:
-            json.dump(manifest, file)
-        said = self.esignd.esign("backup", "check", folder, caller=ROOT_CALLER, check=False)
-        self.assertEqual(said.returncode, 1)
-        self.assertIn("E_FORMAT", said.stderr.decode())
-        other = self.empty_site()
-        said = self.shelf.run(other, "restore", "--from", folder, check=False)
-        self.assertEqual(said.returncode, 1)
-        self.assertEqual(files_of(os.path.join(other.root, "lib")), {"esignd/store.db.lock"})
+        for number, forge in enumerate((self.forge_row, self.forge_entry)):
+            with self.subTest(forge.__name__):
+                folder = self.shelf.path("forged%d" % number)
+                self.shelf.backup(self.esignd, "forged%d" % number)
+                path = os.path.join(folder, "store.db")
+                with contextlib.closing(sqlite3.connect(path)) as database, database:
+                    forge(database)
+                with open(path, "rb") as file:
+                    content = file.read()
+                with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
+                    manifest = json.load(file)
+                manifest["files"]["store.db"] = {
+                    "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+                with open(os.path.join(folder, "manifest.json"), "w", encoding="utf-8") as file:
+                    json.dump(manifest, file)
+                said = self.esignd.esign("backup", "check", folder, caller=ROOT_CALLER,
+                                         check=False)
+                self.assertEqual(said.returncode, 1)
+                self.assertIn("E_FORMAT", said.stderr.decode())
+                if forge == self.forge_entry:
+                    self.assertIn("does not hold at entry 0", said.stderr.decode())
+                other = self.empty_site()
+                said = self.shelf.run(other, "restore", "--from", folder, check=False)
+                self.assertEqual(said.returncode, 1)
+                self.assertEqual(files_of(os.path.join(other.root, "lib")),
+                                 {"esignd/store.db.lock"})
 
     @req("11.10(c)", "design 2")
     def test_restore__pin_missing_or_wrong__nothing_is_put_back(self):
