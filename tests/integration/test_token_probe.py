@@ -189,10 +189,10 @@ class Failing(Case):
 
     @req("11.10(a)")
     def test_crash__costs_one_row(self):
-        code, report = self.report("call=C_WrapKey signal=11")
+        code, report = self.report("call=C_WrapKey signal=6")
         self.assertEqual(code, 0)
-        self.assertIn("crashed: signal 11", detail(report, "wrap-2109"))
-        self.assertIn("crashed: signal 11", detail(report, "wrap-210a"))
+        self.assertIn("crashed: signal 6", detail(report, "wrap-2109"))
+        self.assertIn("crashed: signal 6", detail(report, "wrap-210a"))
         self.assertEqual(verdicts(report)["data-object"], "pass")
         self.assertEqual(verdicts(report)["clean"], "pass")
         self.assertEqual(roles(report)["kek"]["verdict"], "refused")
