@@ -36,6 +36,7 @@ WRAPPED = {"default": "K1", "groups": [{"group": "sole", "custody": "K2"}]}
 # role -> the token of packaging/trial-site that has it; kek is one more
 TOKENS = {"signer": "signers", "ca": "ca", "log": "log", "kek": "kek"}
 BOUND_S = 30
+KEY_MS = "25000"  # an RSA key on a busy machine
 
 
 def kind(name):
@@ -248,6 +249,7 @@ def site(test, module, roles, options=None, policy=None):
     for token, algorithm in tokens.items():
         changed.update(module.options(token))
         changed["tokens.%s.key_algorithm" % token] = '"%s"' % algorithm
+        changed.setdefault("tokens.%s.deadline_ms" % token, KEY_MS)
         # one token, one user, whatever the number of roles that it has
         if esigntest.ROOT:
             changed["tokens.%s.user" % token] = '"%s"' % users[0]
