@@ -216,6 +216,17 @@ class Life(Sole):
         self.change(nora, NEXT)
         self.assertEqual(self.envelope(self.sign(nora))["key"], key)
 
+    @req("design 8", "style 28")
+    def test_token_and_hash_workers_killed__signed_by_the_next_ones(self):
+        wilma = self.enrol("wilma")
+        for service in ("token-signers", "hash", "token-signers"):
+            self.esignd.kill_worker(service)
+            self.envelope(self.sign(wilma))
+        self.esignd.stop().start()
+        self.envelope(self.sign(wilma))
+        roles = {token["name"]: token["role"] for token in self.esignd.get("/v1/status")["tokens"]}
+        self.assertEqual(roles["signers"], ["signer", "kek"])
+
     @req("design 8", "design 1")
     def test_groups__k1_and_k2_beside_each_other(self):
         self.assertEqual(self.envelope(self.sign(self.esignd.enrol("kurt")))["custody"], "K1")
