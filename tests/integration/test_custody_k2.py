@@ -305,7 +305,7 @@ class Blobs(Sole):
         self.assertEqual(self.sign(gina)["state"], "signed")
 
 
-class Thief(Sole):
+class Root(Sole):
     """Copies of store, token and PIN, with the powers of root."""
 
     def token(self, *more, how="token"):
@@ -341,6 +341,10 @@ class Thief(Sole):
         with open(path, "wb") as file:
             file.write(data)
         return path
+
+
+class Thief(Root):
+    """All but the password."""
 
     @req("A5", "design 8", "design 1", "11.300(a)")
     def test_store_token_and_pin__without_the_password_no_signature_and_no_key(self):
@@ -386,7 +390,7 @@ class Thief(Sole):
         self.assertNotIn("OK", found["read-key"])
 
 
-class Memory(Thief):
+class Memory(Root):
     """What opens a seal, and what was sealed, after a signing: nowhere."""
 
     def sealing_key(self, person):
