@@ -2,7 +2,7 @@
 
 #include "cli/commands.h"
 
-enum { AUDIT_PART = 500, AUDIT_PARTS_MAX = 1000000 };
+enum { AUDIT_PART = 500, AUDIT_PARTS_MAX = 1000000, AUDIT_LAST_MAX = 1000 };
 
 enum cli_exit command_audit_list(struct cli *cli)
 {
@@ -11,7 +11,17 @@ enum cli_exit command_audit_list(struct cli *cli)
         {"ACTION", "action"}, {"BY", "actor.user_id|actor.role"},
         {"OBJECT", "object"}, {"RESULT", "result"}};
 
-    return cli_list(cli, "/v1/audit/entries", columns, sizeof(columns) / sizeof(columns[0]));
+    const char *last = cli_option(cli, OPTION_LAST);
+    char path[CLI_PATH_MAX];
+    uint64_t number = 0;
+
+    if (last && !options_number(last, AUDIT_LAST_MAX, &number))
+        return cli_usage("--last is a number up to %d", AUDIT_LAST_MAX);
+    if (last && (cli_option(cli, OPTION_LIMIT) || cli_option(cli, OPTION_AFTER)))
+        return cli_usage("--last stands alone, without --limit and --after");
+    (void)snprintf(path, sizeof(path), "/v1/audit/entries%s%s", last ? "?last=" : "",
+                   last ? last : "");
+    return cli_list(cli, path, columns, sizeof(columns) / sizeof(columns[0]));
 }
 
 static enum cli_exit audit_number(const char *text, uint64_t *ret)

@@ -61,8 +61,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
     [OPTION_GID] = {"gid", 0, "GROUP", "System group, name or number."},
     [OPTION_LIMIT] = {"limit", 0, "N", "At most this many lines."},
     [OPTION_AFTER] = {"after", 0, "ID", "Go on after this one."},
+    [OPTION_LAST] = {"last", 0, "N", "Only the newest N, in order."},
     [OPTION_HEALTH] = {"health", 0, NULL, "One line for monitors: whether the service can sign."},
-    [OPTION_ALL] = {"all", 0, NULL, "Also what is signed, declined, cancelled or expired."},
+    [OPTION_ALL] = {"all", 0, NULL,
+                    "Also what is over: signed, approved, declined, cancelled or expired."},
     [OPTION_CARD] = {"card", 0, NULL, "Sign with one's own card, which is asked for its PIN."},
     [OPTION_MODULE] = {"module", 0, "PATH",
                        "PKCS#11 module of the card; that of /etc/esignd/card.conf, or OpenSC's, "

@@ -43,6 +43,7 @@ enum cli_option {
     OPTION_GID,
     OPTION_LIMIT,
     OPTION_AFTER,
+    OPTION_LAST,
     OPTION_HEALTH,
     OPTION_ALL,
     OPTION_ONE_SHOT,

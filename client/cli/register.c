@@ -72,7 +72,10 @@ enum cli_exit command_approvals_list(struct cli *cli)
                                                  {"ASKED AT", "requested"},
                                                  {"REASON", "reason"}};
 
-    return cli_list(cli, "/v1/approvals", columns, sizeof(columns) / sizeof(columns[0]));
+    const char *path =
+        options_has(cli->options, OPTION_ALL) ? "/v1/approvals" : "/v1/approvals?state=pending";
+
+    return cli_list(cli, path, columns, sizeof(columns) / sizeof(columns[0]));
 }
 
 /* The person whose enrolment is asked for. */

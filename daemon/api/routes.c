@@ -138,6 +138,7 @@ static const struct api_query_field query_signatures[] = {
 static const struct api_query_field query_entries[] = {
     {"after", API_QUERY_NUMBER, 0},
     {"limit", API_QUERY_NUMBER, 1000},
+    {"last", API_QUERY_NUMBER, 1000},
 };
 
 static const struct api_query_field query_export[] = {

@@ -33,13 +33,31 @@ static int64_t trail_page(const struct api_request *request, int64_t fallback, i
     return first;
 }
 
+/* "last" instead of a page: so many of the newest, in the order of the trail. */
+static enum esign_rc trail_range(const struct api_request *request, int64_t *ret_first,
+                                 int64_t *ret_end, struct fault *f)
+{
+    int64_t last = api_query_number(&request->query, "last", -1);
+
+    if (last < 0) {
+        *ret_first = trail_page(request, HANDLER_LIST_DEFAULT, ret_end);
+        return ESIGN_OK;
+    }
+    if (api_query_number(&request->query, "after", -1) >= 0 ||
+        api_query_number(&request->query, "limit", -1) >= 0)
+        return fault_field(f, ESIGN_E_PROTO, "last", "ask for last, or for after and limit");
+    *ret_end = store_size(site_store(handler_site(request)));
+    *ret_first = last < *ret_end ? *ret_end - last : 0;
+    return ESIGN_OK;
+}
+
 HANDLER(handle_audit_entries)
 {
     struct site *s = handler_site(request);
     CLEANUP(json_decref_p) json_t *items = json_array();
     char next[32];
-    int64_t end = 0, first = trail_page(request, HANDLER_LIST_DEFAULT, &end);
-    enum esign_rc rc = ESIGN_OK;
+    int64_t end = 0, first = 0;
+    enum esign_rc rc = trail_range(request, &first, &end, f);
 
     for (int64_t seq = first; rc == ESIGN_OK && seq < end; seq++)
         rc = trail_add(s, seq, items, f);

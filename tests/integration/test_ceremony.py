@@ -297,6 +297,17 @@ class Ceremony(esigntest.Case):
         self.assertEqual(again["value"], one["value"])
         self.refused("E_NOT_FOUND", self.esignd.get, "/v1/signatures/G-none")
 
+    @req("11.10(e)")
+    def test_audit_entries__the_newest__in_order_of_the_trail(self):
+        signature = self.esignd.sign(self.signer, RECORD, "batch", "B-21", "1")
+        items = self.esignd.get("/v1/audit/entries?last=2")["items"]
+        self.assertEqual([(e["action"], e["object"]) for e in items],
+                         [(action, "signature/" + signature["signature"])
+                          for action in ("signature.intent", "signature.outcome")])
+        every = self.esignd.get("/v1/audit/entries?last=1000")["items"]
+        self.assertEqual((every[0]["seq"], every[-1]), (0, items[-1]))
+        self.refused("E_PROTO", self.esignd.get, "/v1/audit/entries?last=2&after=1", field="last")
+
     @req("design 5", "11.10(c)")
     def test_requests__unknown_path_or_method__problem_json(self):
         self.refused("E_NOT_FOUND", self.esignd.get, "/v1/nothing")

@@ -226,9 +226,21 @@ class Lists(Faked):
 
     @req("design 5")
     def test_list__empty__says_none(self):
-        self.server.replies["GET /v1/approvals"] = (200, {"items": []})
-        done = self.run_esign("approvals")
-        self.assertEqual((done.returncode, done.stdout), (0, b"none\n"))
+        for words, query in (((), "?state=pending"), (("--all",), "")):
+            with self.subTest(words=words):
+                self.server.replies = {"GET /v1/approvals" + query: (200, {"items": []})}
+                done = self.run_esign("approvals", *words)
+                self.assertEqual((done.returncode, done.stdout), (0, b"none\n"))
+
+    @req("11.10(e)")
+    def test_audit_list__last__alone(self):
+        self.server.replies["GET /v1/audit/entries?last=2"] = (200, {"items": []})
+        self.assertEqual(self.run_esign("audit", "list", "--last", "2").stdout, b"none\n")
+        for words in (("--limit", "1"), ("--after", "1")):
+            with self.subTest(words=words):
+                done = self.run_esign("audit", "list", "--last", "2", *words)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(b"--last", done.stderr)
 
     @req("requirements 3.6")
     def test_tickets__ready_ones__unless_all_are_wanted(self):
