@@ -149,6 +149,8 @@ enum esign_rc pkcs11_wrap_sign(struct pkcs11_session *session, const struct pkcs
         return rc;
     rc = pkcs11_sign_key(session, &key, digest, out, NULL, f);
     CK_RV rv = session->calls->C_DestroyObject(session->handle, key.handle);
+    if (rc != ESIGN_OK && pkcs11_ckr_class(rv) == PKCS11_CKR_STALE)
+        return rc; /* it went with the session that pkcs11_sign_key() has replaced */
     if (rv != CKR_OK)
         return fault_reason(f, ESIGN_E_HSM, "unavailable",
                             "an unwrapped key could not be destroyed: C_DestroyObject: %s (0x%lx)",

@@ -33,13 +33,16 @@ ANSWERS = {
 
 
 class Site(Case):
+    options, policy, group = {}, None, None
+
     @classmethod
     def setUpClass(cls):
-        cls.esignd = Instance({**FAST_HASH, "tokens.signers.deadline_ms": "2000"})
+        cls.esignd = Instance({**FAST_HASH, "tokens.signers.deadline_ms": "2000", **cls.options},
+                              policy=cls.policy)
         cls.addClassCleanup(cls.esignd.close)
         cls.faulty = {name: Faulty.before(cls.esignd, name) for name in TOKENS}
         cls.esignd.ready()
-        cls.signer = cls.esignd.enrol("jdoe")
+        cls.signer = cls.esignd.enrol("jdoe", group=cls.group)
         cls.esignd.enrol("asmith")  # somebody else's key, on the same token
         cls.numbers = itertools.count(1)
 
@@ -200,6 +203,28 @@ class Values(Site):
                 told = self.told()
                 self.assertEqual(told[1][0], "signature.retry", told)
                 self.assertEqual(told[-1], ("signature.outcome", "OK"))
+
+
+class Sole(Site):
+    """Custody K2: the key is on the token only while it signs."""
+
+    options, group = {"roles.kek": '"signers"'}, "sole"
+    policy = {"custody": {"default": "K1", "groups": [{"group": "sole", "custody": "K2"}]}}
+
+    @req("design 3", "design 8", "11.70")
+    def test_signer__answers_and_wrong_values__told_as_of_any_key(self):
+        values = return_values()
+        faults = [("rv=%d" % values[name], ANSWERS[name]) for name in (
+            "CKR_MECHANISM_INVALID", "CKR_DATA_LEN_RANGE", "CKR_PIN_EXPIRED", "CKR_DEVICE_ERROR")]
+        faults += [("value=flip", "value"), ("value=digest", "value"), ("value=short", "value")]
+        for fault, reason in faults:
+            with self.subTest(fault=fault):
+                before, self.after = self.signatures(), self.newest()
+                self.faulty["signers"].rules("call=C_Sign " + fault)
+                self.refused("E_HSM", self.sign, reason=reason)
+                self.assertEqual(self.told()[-1], ("signature.aborted", "E_HSM(%s)" % reason))
+                self.assertEqual(self.signatures(), before)
+                self.expect_ready()
 
 
 class Device(Site):
