@@ -8,10 +8,10 @@
 #include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/encode.h"
 #include "cli/commands.h"
+#include "cli/hold.h"
 #include "cli/programs.h"
 #include "cli/token_files.h"
 
@@ -148,10 +148,11 @@ struct tokens_job {
     const char *directory;     /* of the PIN files */
     const char *state;         /* what the token's service keeps of refused PINs, and we too */
     int out_fd;                /* gets its standard output; -1: that goes to standard error */
+    struct hold hold;          /* signals wait while there are PIN files */
 };
 
 /* In the child: become the user and run the program.  Returns only if that fails. */
-static void tokens_exec(const struct cli *cli, const struct tokens_job *job, const char *program)
+static void tokens_exec(const struct cli *cli, struct tokens_job *job, const char *program)
 {
     char credentials[PATH_MAX + 32], state[PATH_MAX + 32];
     char *const environment[] = {credentials, job->state ? state : NULL, NULL};
@@ -163,6 +164,7 @@ static void tokens_exec(const struct cli *cli, const struct tokens_job *job, con
         argv[5 + i] = job->words[i];
     (void)snprintf(credentials, sizeof(credentials), "CREDENTIALS_DIRECTORY=%s", job->directory);
     (void)snprintf(state, sizeof(state), "STATE_DIRECTORY=%s", job->state ? job->state : "");
+    hold_done(&job->hold);
     /* our stdout is for the reply */
     if (dup2(job->out_fd < 0 ? STDERR_FILENO : job->out_fd, STDOUT_FILENO) < 0)
         return;
@@ -173,24 +175,13 @@ static void tokens_exec(const struct cli *cli, const struct tokens_job *job, con
     (void)execve(program, (char *const *)(uintptr_t)argv, environment);
 }
 
-/* What a child writes, up to its end or what the buffer holds. */
-static void tokens_read_reply(int fd, struct buf *ret)
-{
-    char part[4096];
-    ssize_t n = 0;
-
-    while ((n = read(fd, part, sizeof(part))) > 0 || (n < 0 && errno == EINTR))
-        if (n > 0)
-            buf_put(ret, bytes_of(part, (size_t)n)); /* what does not fit is seen by the caller */
-}
-
 /* Run esign-token and wait for it; it tells its own errors.  ret: its standard output, or NULL. */
 static enum cli_exit tokens_run(const struct cli *cli, struct tokens_job *job, struct buf *ret)
 {
     char path[PATH_MAX];
     const char *program = cli_option(cli, OPTION_TOKEN_PROGRAM);
     struct fault f = {0};
-    int status = 0, ends[2] = {-1, -1};
+    int ends[2] = {-1, -1};
 
     if (!program && !programs_path("esign-token", path, sizeof(path)))
         return cli_usage("esign-token is not found; give --token-program PATH");
@@ -208,12 +199,7 @@ static enum cli_exit tokens_run(const struct cli *cli, struct tokens_job *job, s
         (void)close(ends[1]); /* the child's */
     if (pid < 0)
         return tokens_fail(cli, "can't start", program);
-    if (ret)
-        tokens_read_reply(in, ret);
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return tokens_fail(cli, "can't wait for", program);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (programs_follow(pid, in, ret) == 0)
         return CLI_DONE;
     (void)fault_set(&f, ESIGN_E_HSM, "%.120s failed for the token %.40s", program, job->row->name);
     return cli_fault(cli, &f);
@@ -236,7 +222,7 @@ static enum esign_rc tokens_keep(const struct tokens_site *site, const struct to
 
 /* Run esign-token with the PIN files in a directory that only the token's user can read, as the
  * service manager makes one.  so_pin: NULL: none; a missing pin: none.  job->directory is filled in
- * here. */
+ * here.  A signal that would end us waits until they are removed. */
 static enum cli_exit tokens_run_with_pins(const struct cli *cli, struct tokens_job *job,
                                           const char *pin, const char *so_pin, struct buf *ret)
 {
@@ -244,8 +230,11 @@ static enum cli_exit tokens_run_with_pins(const struct cli *cli, struct tokens_j
     uid_t owner = job->user ? job->user->pw_uid : (uid_t)-1;
     struct fault f = {0};
 
-    if (!mkdtemp(directory))
+    hold_begin(&job->hold);
+    if (!mkdtemp(directory)) {
+        hold_done(&job->hold);
         return tokens_fail(cli, "can't make", directory);
+    }
     (void)snprintf(pin_copy, sizeof(pin_copy), "%s/pin", directory);
     (void)snprintf(so_pin_copy, sizeof(so_pin_copy), "%s/so-pin", directory);
     enum cli_exit rc = CLI_DONE;
@@ -260,6 +249,7 @@ static enum cli_exit tokens_run_with_pins(const struct cli *cli, struct tokens_j
     (void)unlink(pin_copy); /* these three may be missing after a failure */
     (void)unlink(so_pin_copy);
     (void)rmdir(directory);
+    hold_done(&job->hold);
     return rc;
 }
 

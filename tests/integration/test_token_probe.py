@@ -257,6 +257,39 @@ class Failing(Case):
         self.assertEqual(verdicts(report)["clean"], "pass")
         self.assertEqual(public_objects(self.esignd), 0)
 
+    def pin_copies(self):
+        owner = os.stat(os.path.join(self.esignd.root, "lib", "esign-token", "signers")).st_uid
+        found = set()
+        for path in glob.glob("/tmp/esign-token-*/pin"):
+            try:
+                if os.stat(path).st_uid == owner:
+                    found.add(path)
+            except FileNotFoundError:
+                pass  # of a test beside this one
+        return found
+
+    @req("11.300(d)", "11.10(a)")
+    def test_interrupted__no_pin_stays_in_a_file(self):
+        """Ctrl-C at the terminal; the program that waits is told, not the one that hangs."""
+        old = self.pin_copies()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.faulty.rules("call=C_WrapKey hang=1")
+            before = self.faulty.counts()["C_WrapKey"].hit
+            process = subprocess.Popen(argv_of(self.esignd, "test", "signers"),
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+            try:
+                wait_for(lambda: self.faulty.counts()["C_WrapKey"].hit > before, "the probe wraps")
+                self.assertTrue(self.pin_copies() - old)
+                process.send_signal(number)
+                self.assertEqual(process.wait(20), -number)
+            finally:
+                process.kill()
+                process.wait(30)
+            self.assertEqual(self.pin_copies() - old, set())
+            self.forget()
+            self.assertEqual(self.report()[0], 0)
+
 
 class InUse(Case):
     """A site in operation: nothing of its token changes, and the report can be kept."""
