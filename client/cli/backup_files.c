@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -12,9 +11,7 @@
 #include "base/cleanup.h"
 #include "base/encode.h"
 
-enum { FILES_CHUNK = 1 << 16 };
-
-DEFINE_CLEANUP(FTS *, fts_close)
+enum { FILES_CHUNK = 1 << 16, FILES_LEVELS = 8 };
 
 enum esign_rc backup_failed(const char *what, const char *path, struct fault *f)
 {
@@ -235,14 +232,29 @@ enum esign_rc backup_rename(const char *from, const char *to, struct fault *f)
     return rc == ESIGN_OK ? backup_sync_directory(dirname(above[0]), f) : rc;
 }
 
+/* Remove a name in a directory.  Not by its whole path: what is on the way may belong to a
+ * service's user, who could put a link there meanwhile. */
+static void files_remove(int at, const char *name, int levels)
+{
+    const struct dirent *entry;
+
+    if (unlinkat(at, name, 0) == 0 || levels == 0)
+        return;
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    CLEANUP(closedir_p) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    while (dir && (entry = readdir(dir)))
+        if (files_is_name(entry))
+            files_remove(dirfd(dir), entry->d_name, levels - 1);
+    (void)unlinkat(at, name, AT_REMOVEDIR); /* what stays is in nobody's way */
+}
+
 void backup_remove(const char *path)
 {
-    char copy[PATH_MAX];
-    char *const roots[] = {copy, NULL};
+    char above[PATH_MAX], name[PATH_MAX];
 
-    (void)snprintf(copy, sizeof(copy), "%s", path); /* it was a path */
-    CLEANUP(fts_close_p) FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    for (const FTSENT *entry; tree && (entry = fts_read(tree));)
-        if (entry->fts_info != FTS_D)
-            (void)remove(entry->fts_accpath); /* what stays is in nobody's way */
+    (void)snprintf(above, sizeof(above), "%s", path); /* it was a path */
+    (void)snprintf(name, sizeof(name), "%s", path);
+    CLEANUP(close_p) int at = open(dirname(above), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (at >= 0)
+        files_remove(at, basename(name), FILES_LEVELS);
 }
