@@ -94,8 +94,26 @@ static enum esign_rc backup_take_store(const struct backup_work *w, const char *
     return rc;
 }
 
+/* Whether a copy is where the site's copies are: we read and remove it as root, and the service
+ * that names it is not to choose another's file. */
+static enum esign_rc backup_check_place(const struct backup_site *site, const char *file,
+                                        struct fault *f)
+{
+    size_t len = strlen(site->copies);
+
+    while (len > 1 && site->copies[len - 1] == '/')
+        len--;
+    const char *name = strrchr(file, '/');
+    if (name && (size_t)(name - file) == len && strncmp(file, site->copies, len) == 0)
+        return ESIGN_OK;
+    return fault_field(f, ESIGN_E_POLICY, "backup.directory",
+                       "the service's copy is %.80s, not in %.80s; it is not touched", file,
+                       site->copies);
+}
+
 /* esignd copies its store; the copy is moved here. */
-static enum cli_exit backup_store(struct cli *cli, struct backup_work *w)
+static enum cli_exit backup_store(struct cli *cli, const struct backup_site *site,
+                                  struct backup_work *w)
 {
     CLEANUP(esign_result_free_p) struct esign_result *result = NULL;
     size_t len = 0;
@@ -111,6 +129,8 @@ static enum cli_exit backup_store(struct cli *cli, struct backup_work *w)
     const char *file = json_str(w->snapshot, "file"), *told = json_str(w->snapshot, "sha256");
     if (!file || !told)
         return cli_usage("the service's reply names no file");
+    if (backup_check_place(site, file, &f) != ESIGN_OK)
+        return cli_fault(cli, &f);
     enum esign_rc taken = backup_take_store(w, file, told, &f);
     if (unlink(file) != 0 && taken == ESIGN_OK)
         taken = backup_failed("can't remove", file, &f);
@@ -208,7 +228,7 @@ enum cli_exit command_backup(struct cli *cli)
     if (rc == CLI_DONE)
         rc = backup_anchor(cli, &site, &w);
     if (rc == CLI_DONE)
-        rc = backup_store(cli, &w);
+        rc = backup_store(cli, &site, &w);
     /* after the store: a key that a row names is on the token by then */
     if (rc == CLI_DONE)
         rc = backup_tokens(cli, &site, &w);

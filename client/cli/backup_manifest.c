@@ -34,6 +34,8 @@ static enum esign_rc manifest_walk(const char *directory, manifest_fn fn, void *
 
     if (rc != ESIGN_OK)
         return rc;
+    for (size_t len = strlen(root); len > 1 && root[len - 1] == '/'; len--)
+        root[len - 1] = '\0';
     CLEANUP(fts_close_p)
     FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, manifest_compare);
     if (!tree)
@@ -41,7 +43,7 @@ static enum esign_rc manifest_walk(const char *directory, manifest_fn fn, void *
     for (const FTSENT *entry; rc == ESIGN_OK && (entry = fts_read(tree));) {
         if (entry->fts_info == FTS_D || entry->fts_info == FTS_DP)
             continue;
-        const char *name = entry->fts_path + strlen(directory) + 1;
+        const char *name = entry->fts_path + strlen(root) + 1;
         if (entry->fts_info != FTS_F)
             return fault_set(f, ESIGN_E_FORMAT, "%.120s is no file that can be read", name);
         if (strcmp(name, MANIFEST_NAME) != 0)

@@ -135,6 +135,8 @@ enum cli_exit backup_site_read(const struct cli *cli, struct backup_site *ret)
         !site_option(&config, "store.path", "/var/lib/esignd/store.db", ret->store, PATH_MAX) ||
         !site_option(&config, "audit.anchor", "/var/lib/esignd/anchor", ret->anchor, PATH_MAX) ||
         !site_option(&config, "policy.directory", "/etc/esignd/policy", ret->policy, PATH_MAX) ||
+        !site_option(&config, "backup.directory", "/var/lib/esignd-backup", ret->copies,
+                     PATH_MAX) ||
         !site_option(&config, "users.daemon", "esignd", ret->daemon_user, BACKUP_NAME_MAX) ||
         !site_read_tokens(&config, ret))
         (void)fault_set(&f, ESIGN_E_POLICY, "%.120s has no tokens, or too long a path",

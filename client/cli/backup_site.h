@@ -18,6 +18,7 @@ struct backup_token {
 struct backup_site {
     bool separated; /* each service has a user of its own */
     char config[PATH_MAX], store[PATH_MAX], anchor[PATH_MAX], policy[PATH_MAX];
+    char copies[PATH_MAX]; /* where esignd puts copies of its store */
     char daemon_user[BACKUP_NAME_MAX];
     unsigned token_count;
     struct backup_token tokens[BACKUP_TOKENS_MAX];

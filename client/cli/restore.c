@@ -113,32 +113,44 @@ static enum esign_rc restore_check_age(const struct cli *cli, const struct resto
         (long long)anchored, (long long)has, (long long)(anchored - has));
 }
 
+/* Copy a file of the backup, and see that it still is the one that was checked. */
+static enum esign_rc restore_copy(const struct restore *r, const char *name, const char *to,
+                                  const struct backup_owner *owner, struct fault *f)
+{
+    char from[PATH_MAX], sha256[BACKUP_HASH_LEN + 1];
+    const char *told =
+        json_str(json_object_get(json_object_get(r->manifest, "files"), name), "sha256");
+    enum esign_rc rc = backup_path(from, f, "%s/%s", r->from, name);
+
+    if (rc == ESIGN_OK)
+        rc = backup_copy_file(from, to, -1, owner, sha256, f);
+    if (rc == ESIGN_OK && (!told || strcmp(told, sha256) != 0))
+        rc = fault_field(f, ESIGN_E_FORMAT, "files", "%.100s was changed after it was checked",
+                         from);
+    return rc;
+}
+
 /* Store and anchor, beside their places. */
 static enum esign_rc restore_prepare_store(struct restore *r, struct fault *f)
 {
     struct backup_owner owner = {.mode = 0600};
-    char from[PATH_MAX];
     enum esign_rc rc = backup_site_owner(&r->site, r->site.daemon_user, &owner.uid, &owner.gid, f);
 
-    if (rc == ESIGN_OK)
-        rc = backup_path(from, f, "%s/store.db", r->from);
     if (rc == ESIGN_OK)
         rc = backup_path(r->store, f, "%s.restoring", r->site.store);
     if (rc == ESIGN_OK)
         backup_remove(r->store); /* of a restore that was killed */
     if (rc == ESIGN_OK)
-        rc = backup_copy_file(from, r->store, -1, &owner, NULL, f);
+        rc = restore_copy(r, "store.db", r->store, &owner, f);
     if (rc == ESIGN_OK && access(r->site.store, F_OK) == 0)
         rc = backup_path(r->replaced, f, "%s.replaced-%lld-%d", r->site.store,
                          (long long)time(NULL), (int)getpid());
     if (rc != ESIGN_OK || access(r->site.anchor, F_OK) == 0)
         return rc;
-    rc = backup_path(from, f, "%s/anchor", r->from);
-    if (rc == ESIGN_OK)
-        rc = backup_path(r->anchor, f, "%s.restoring", r->site.anchor);
+    rc = backup_path(r->anchor, f, "%s.restoring", r->site.anchor);
     if (rc == ESIGN_OK)
         backup_remove(r->anchor); /* as above */
-    return rc == ESIGN_OK ? backup_copy_file(from, r->anchor, -1, &owner, NULL, f) : rc;
+    return rc == ESIGN_OK ? restore_copy(r, "anchor", r->anchor, &owner, f) : rc;
 }
 
 static enum cli_exit restore_prepare_tokens(struct cli *cli, struct restore *r)

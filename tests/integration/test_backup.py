@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 
+import clitest
 import esigntest
 from esigntest import ROOT_CALLER, Instance, req, wait_for
 
@@ -333,7 +334,8 @@ class Backup(esigntest.Case):
         said = self.esignd.esign("backup", "check", folder, caller=ROOT_CALLER, check=False)
         self.assertIn("more is not in the manifest", said.stderr.decode())
         os.unlink(os.path.join(folder, "more"))
-        self.esignd.esign("backup", "check", folder, caller=ROOT_CALLER)
+        for name in (folder, folder + "/", folder + "//"):  # as a shell completes it
+            self.esignd.esign("backup", "check", name, caller=ROOT_CALLER)
 
     @staticmethod
     def forge_row(database):
@@ -513,6 +515,36 @@ class Backup(esigntest.Case):
         self.assertIn("no whole backup", said.stderr.decode())
         self.shelf.backup(self.esignd, "killed")
         self.esignd.esign("backup", "check", self.shelf.path("killed"), caller=ROOT_CALLER)
+
+    @req("11.10(c)", "11.10(g)")
+    def test_backup__service_names_another_file__it_is_not_touched(self):
+        """Whoever has taken over the service, or a socket, does not have root remove a file."""
+        mine = self.shelf.path("mine")
+        with open(mine, "w", encoding="utf-8") as file:
+            file.write("keep")
+        server = clitest.Server(self.shelf.path("sock"))
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+        inside = os.path.join(self.esignd.root, "lib", "esignd-backup")
+        for name in (mine, os.path.join(inside, "..", "..", "mine"), inside + "/x/mine", "mine"):
+            server.replies["POST /v1/backups"] = 201, {
+                "backup": "B-1", "file": name, "sha256": hashlib.sha256(b"keep").hexdigest()}
+            reader, writer = os.pipe()
+            os.write(writer, b"a password of many characters\n")
+            os.close(writer)
+            said = subprocess.run(
+                [os.path.join(self.esignd.prefix, "bin", "esign"), "--socket",
+                 self.shelf.path("sock"), "backup", "--to", self.shelf.path("faked"), "--as",
+                 "mkeller", "--reason", "r", "--password-fd", str(reader),
+                 *self.shelf.options(self.esignd)], check=False, pass_fds=[reader],
+                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
+            os.close(reader)
+            self.assertEqual(said.returncode, 1, said.stderr)
+            self.assertIn(b"it is not touched", said.stderr)
+            self.assertTrue(os.path.exists(mine))
 
     @req("11.10(c)", "5.10")
     def test_backup__no_officer__refused_and_entered(self):
