@@ -34,10 +34,7 @@ static enum esign_rc check_kept(struct bytes cert, struct bytes digest, struct b
 static void fixture_open(struct fixture *x, const char *name)
 {
     char path[4096];
-    const char *slash = strstr(__FILE__, "/unit/cms/");
-    assert_non_null(slash);
-    assert_true(snprintf(path, sizeof path, "%.*s/fixtures/cms/%s", (int)(slash - __FILE__),
-                         __FILE__, name) < (int)sizeof path);
+    assert_true(snprintf(path, sizeof path, "%s/%s", ESIGN_FIXTURES, name) < (int)sizeof path);
     FILE *in = fopen(path, "r");
     assert_non_null(in);
     *x = (struct fixture){.text = calloc(1, LINE_LEN)};

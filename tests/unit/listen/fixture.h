@@ -192,6 +192,7 @@ static inline struct fixture *fixture_start(struct listen_options options)
     fx->options.ctx = fx;
     assert_int_equal(bind(fx->options.fd, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(fx->options.fd, 128), 0);
+    assert_int_equal(secret_start(&f), ESIGN_OK); /* as the service does */
     assert_int_equal(listen_start(&fx->options, &fx->listen, &f), ESIGN_OK);
     return fx;
 }
