@@ -64,7 +64,7 @@ static void check_exec(const char *program, const char *directory, const struct 
     const char *const argv[] = {program, "--check", directory, NULL};
     char *const environment[] = {NULL};
 
-    if (dup2(out_fd, STDOUT_FILENO) < 0)
+    if (!programs_settle_in(out_fd))
         return;
     if (user && (setgroups(0, NULL) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
         return;

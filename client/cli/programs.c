@@ -1,6 +1,7 @@
 #include "cli/programs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -27,6 +28,14 @@ bool programs_path(const char *name, char *ret, size_t size)
     }
     int made = snprintf(ret, size, "%.*s/" ESIGN_LIBEXEC "/%s", (int)len, own, name);
     return made > 0 && (size_t)made < size;
+}
+
+bool programs_settle_in(int out_fd)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    return null >= 0 && dup2(out_fd, STDOUT_FILENO) >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
+           close_range(STDERR_FILENO + 1, UINT_MAX, 0) == 0;
 }
 
 /* Take a part of what a child writes.  Whether there may be more. */

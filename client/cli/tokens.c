@@ -166,7 +166,7 @@ static void tokens_exec(const struct cli *cli, struct tokens_job *job, const cha
     (void)snprintf(state, sizeof(state), "STATE_DIRECTORY=%s", job->state ? job->state : "");
     hold_done(&job->hold);
     /* our stdout is for the reply */
-    if (dup2(job->out_fd < 0 ? STDERR_FILENO : job->out_fd, STDOUT_FILENO) < 0)
+    if (!programs_settle_in(job->out_fd < 0 ? STDERR_FILENO : job->out_fd))
         return;
     if (user && (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
                  setuid(user->pw_uid) != 0))

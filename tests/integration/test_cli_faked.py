@@ -7,12 +7,69 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 
 import esigntest
 from clitest import ESIGN, Faked, PASSWORD, health_reply, problem, signature_reply, status_reply, \
     ticket_reply
 from esigntest import req
+
+
+class Children(Faked):
+    """Programs that esign starts, with foreign code in them, get no descriptor that has secrets."""
+
+    def program(self):
+        """It tells which descriptors it has, and what can be read from its standard input."""
+        path = self.write("program", ("""#!%s
+import os
+found = [str(n) for n in range(256) if os.path.exists("/proc/self/fd/%%d" %% n) and
+         not os.readlink("/proc/self/fd/%%d" %% n).endswith("/program")]
+with open(%r, "w") as file:
+    file.write(" ".join(found + ["stdin"] * bool(os.read(0, 9))))
+""" % (sys.executable, self.file("out"))).encode())
+        os.chmod(path, 0o755)
+        return path
+
+    def got(self):
+        with open(self.file("out"), encoding="utf-8") as file:
+            return sorted(file.read().split())
+
+    def run_with_secrets(self, *words):
+        """--password-fd and --pin-fd on descriptors of their own, a secret on standard input."""
+        ends = [os.pipe() for _ in range(3)]
+        for reader, writer in ends:
+            os.write(writer, (PASSWORD + "\n").encode())
+            os.close(writer)
+            self.addCleanup(os.close, reader)
+        done = subprocess.run(
+            [ESIGN, "--socket", self.socket, *words, "--password-fd", str(ends[0][0])] +
+            (["--pin-fd", str(ends[1][0])] if "--card" in words else []), check=False,
+            stdin=ends[2][0], pass_fds=[ends[0][0], ends[1][0]], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, timeout=60, start_new_session=True)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertTrue(os.path.exists(self.file("out")), done.stderr)
+
+    @req("11.300(d)", "design 5")
+    def test_token_test__module_gets_no_descriptor_of_the_officer(self):
+        config = self.write("conf", b"""separation = "none";
+            tokens = ( { name = "signers"; module = "/x"; uri = "pkcs11:token=x"; } );""")
+        self.run_with_secrets("token", "test", "signers", "--config", config, "--credentials",
+                              self.directory, "--token-program", self.program(), "--store", "--as",
+                              "mkeller", "--reason", "r")
+        self.assertEqual(self.got(), ["0", "1", "2"])
+
+    @req("11.300(d)", "design 5")
+    def test_card__module_gets_no_descriptor_of_the_signer(self):
+        self.server.replies = {
+            "GET /v1/status": status_reply("terminal"),
+            "GET /v1/signers/jdoe": (200, {"spki": "AAAA", "user_id": "jdoe"}),
+            "POST /v1/tickets": (201, ticket_reply(b"the record", signer="jdoe")),
+            "POST /v1/tickets/T-1/cancel": (200, ticket_reply(b"the record"))}
+        self.run_with_secrets("sign", self.record, "--record", "batch:B-7:3", "--meaning",
+                              "approved", "--as", "jdoe", "--card", "--module", "/x",
+                              "--token-program", self.program())
+        self.assertEqual(self.got(), ["0", "1", "2", "3"])
 
 
 class Exits(Faked):

@@ -28,6 +28,19 @@ static int child_signals(posix_spawnattr_t *attributes)
     return error;
 }
 
+/* The connection, an empty standard input and ours for output and errors; no more: another of ours
+ * may have a password to be read. */
+static int child_descriptors(posix_spawn_file_actions_t *actions, int socket_fd)
+{
+    int error = posix_spawn_file_actions_adddup2(actions, socket_fd, WORKER_CHILD_FD);
+
+    if (!error)
+        error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (!error)
+        error = posix_spawn_file_actions_addclosefrom_np(actions, WORKER_CHILD_FD + 1);
+    return error;
+}
+
 /* Returns the pid, or 0 with the errno in ret_error. */
 static pid_t child_spawn(char *const argv[], char *const environment[], int socket_fd,
                          int *ret_error)
@@ -41,7 +54,7 @@ static pid_t child_spawn(char *const argv[], char *const environment[], int sock
         return 0;
     *ret_error = posix_spawnattr_init(&attributes);
     if (!*ret_error) {
-        *ret_error = posix_spawn_file_actions_adddup2(&actions, socket_fd, WORKER_CHILD_FD);
+        *ret_error = child_descriptors(&actions, socket_fd);
         if (!*ret_error)
             *ret_error = child_signals(&attributes);
         if (!*ret_error)
