@@ -110,9 +110,12 @@ enum esign_rc audit_compare_anchor(struct audit *a, const char *anchor_path,
         return rc;
     rc = audit_read_anchor(anchor_path, collect_line, &c, f);
     if (rc == ESIGN_E_NOT_FOUND)
-        rc = keeps_checkpoints(a, &found.missing, f);
-    else if (!rc)
+        rc = ESIGN_OK;
+    if (!rc)
         rc = compare_heads(a, &c, &found, f);
+    /* a file that says nothing of this trail is as good as none */
+    if (!rc && found.kept == 0 && found.lost.size == 0)
+        rc = keeps_checkpoints(a, &found.missing, f);
     found.lines = c.lines;
     if (!rc)
         *ret = found;

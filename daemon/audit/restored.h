@@ -31,7 +31,7 @@ struct audit_difference {
     int64_t lines;          /* in the file; 0: none, or no file */
     int64_t kept;           /* size of the largest checkpoint that the trail gives; 0: none */
     struct audit_head lost; /* the largest that it does not give; size 0: it gives all */
-    bool missing;           /* there is no file although the store keeps checkpoints */
+    bool missing;           /* the store keeps checkpoints, the file has none, or is not there */
 };
 
 /* Compare the checkpoints of the anchor file that were not given up with the trail, the newest

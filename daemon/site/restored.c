@@ -107,9 +107,10 @@ void site_restored_text(const struct site_restored *r, char ret[SITE_RESTORED_TE
                        "the store is not the one of its anchor: other entries stand after %lld",
                        (long long)r->anchor.kept - 1);
     else if (r->anchor.missing)
-        (void)snprintf(ret, SITE_RESTORED_TEXT,
-                       "the anchor file is missing: nobody knows what was entered after %lld",
-                       from - 1);
+        (void)snprintf(
+            ret, SITE_RESTORED_TEXT,
+            "the anchor file is missing or empty: nobody knows what was entered after %lld",
+            from - 1);
     else
         (void)snprintf(ret, SITE_RESTORED_TEXT,
                        "the store is a backup: what was entered after %lld is lost", from - 1);

@@ -135,6 +135,18 @@ class OlderStore(esigntest.Case):
         self.assertIn("missing", status["restored"]["detail"])
 
     @req("A6")
+    def test_start__yesterdays_store_and_an_anchor_that_says_nothing__not_believed(self):
+        for content in (b"", b'{"format":1,"note":"nothing"}\n'):
+            put_store(self.esignd, self.yesterday)
+            with open(anchor_of(self.esignd), "wb") as file:
+                file.write(content)
+            self.esignd.start()
+            status = self.esignd.get("/v1/status")
+            self.assertEqual(status["state"], "restored", content)
+            self.assertIn("missing or empty", status["restored"]["detail"])
+            self.esignd.stop()
+
+    @req("A6")
     def test_start__an_empty_store_beside_an_anchor__is_not_initialised(self):
         put_store(self.esignd, {})
         self.esignd.start()
