@@ -39,7 +39,7 @@ enum esign_rc pkcs11_inspect(const struct config *config, size_t index,
     struct pkcs11_inspection found = {0};
     bool refused = false;
 
-    enum esign_rc rc = pkcs11_session_open(config, index, true, &s, &refused, f);
+    enum esign_rc rc = pkcs11_session_open(config, index, NULL, true, &s, &refused, f);
     if (rc == ESIGN_OK)
         rc = inspect_count(&s, CKO_PRIVATE_KEY, &found.keys, f);
     if (rc == ESIGN_OK)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "pkcs11/ckr.h"
 #include "pkcs11/known.h"
+#include "pkcs11/turn.h"
 #include "pkcs11/uri.h"
 
 #include <limits.h>
@@ -48,14 +49,6 @@ enum esign_rc pkcs11_login_allowed(CK_FLAGS flags, struct fault *f)
     return ESIGN_OK;
 }
 
-/* Whether a failed C_Login may have cost a try.  Some modules answer a wrong PIN with a general
- * error (OpenSC issue 871), so only values that clearly speak of session or device say no. */
-static bool login_was_counted(CK_RV rv)
-{
-    return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED ||
-           pkcs11_ckr_class(rv) != PKCS11_CKR_GONE;
-}
-
 /* What the token says, after a refusal, of the tries that are left. */
 static const char *login_tries_left(const struct pkcs11_login *login)
 {
@@ -72,6 +65,19 @@ static const char *login_tries_left(const struct pkcs11_login *login)
     return "";
 }
 
+/* What a failed C_Login says of the PIN. */
+enum login_verdict { LOGIN_NOT_JUDGED, LOGIN_IN_DOUBT, LOGIN_REFUSED };
+
+/* Only values that clearly speak of session or device say that the PIN was not judged.  Some
+ * modules answer a wrong one with a general error (OpenSC issue 871), and the same to a reader that
+ * has gone: then the token's own flags decide, where it still tells them. */
+static enum login_verdict login_judge(const struct pkcs11_login *login, CK_RV rv)
+{
+    if (rv != CKR_GENERAL_ERROR && rv != CKR_FUNCTION_FAILED)
+        return pkcs11_ckr_class(rv) == PKCS11_CKR_GONE ? LOGIN_NOT_JUDGED : LOGIN_REFUSED;
+    return *login_tries_left(login) ? LOGIN_REFUSED : LOGIN_IN_DOUBT;
+}
+
 /* A PIN was refused: no process may send it again. */
 static void login_remember(const struct pkcs11_login *login, struct bytes pin)
 {
@@ -83,24 +89,36 @@ static void login_remember(const struct pkcs11_login *login, struct bytes pin)
         log_error("a refused PIN is only remembered until the service ends: %s", f.detail);
 }
 
-enum esign_rc pkcs11_login_send(const struct pkcs11_login *login, CK_USER_TYPE user,
-                                const struct secret *pin, bool *ret_refused, struct fault *f)
+/* Send the PIN.  ret: what is known of it after a failure. */
+static enum esign_rc login_send(const struct pkcs11_login *login, CK_USER_TYPE user,
+                                const struct secret *pin, enum login_verdict *ret, struct fault *f)
 {
     struct bytes bytes = secret_bytes(pin); /* only read by C_Login, whose interface has no const */
 
-    *ret_refused = false;
+    *ret = LOGIN_NOT_JUDGED;
     CK_RV rv = login->calls->C_Login(login->session, user, (CK_UTF8CHAR *)(uintptr_t)bytes.data,
                                      bytes.len);
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN ||
         (rv == CKR_USER_TYPE_INVALID && user == CKU_CONTEXT_SPECIFIC))
         return ESIGN_OK;
-    *ret_refused = login_was_counted(rv);
-    if (!*ret_refused)
+    *ret = login_judge(login, rv);
+    if (*ret != LOGIN_REFUSED)
         return fault_reason(f, ESIGN_E_HSM, "unavailable", "C_Login: %s (0x%lx)",
                             pkcs11_ckr_name(rv), rv);
     login_remember(login, bytes);
     return fault_reason(f, ESIGN_E_HSM, "pin", "C_Login: %s (0x%lx)%s", pkcs11_ckr_name(rv), rv,
                         login_tries_left(login));
+}
+
+enum esign_rc pkcs11_login_context(const struct pkcs11_login *login, const struct secret *pin,
+                                   bool *ret_refused, struct fault *f)
+{
+    enum login_verdict verdict = LOGIN_NOT_JUDGED;
+    enum esign_rc rc = login_send(login, CKU_CONTEXT_SPECIFIC, pin, &verdict, f);
+
+    *ret_refused = verdict != LOGIN_NOT_JUDGED;
+    return verdict == LOGIN_IN_DOUBT ? fault_reason(f, ESIGN_E_HSM, "pin", "%.180s", f->detail)
+                                     : rc;
 }
 
 enum esign_rc pkcs11_login_pin(const struct config *config, size_t index, struct secret **ret,
@@ -112,6 +130,29 @@ enum esign_rc pkcs11_login_pin(const struct config *config, size_t index, struct
     if (pkcs11_login_credential("pin", path, ret, &why) == ESIGN_OK)
         return ESIGN_OK;
     return fault_reason(f, ESIGN_E_HSM, "pin", "%.180s", why.detail);
+}
+
+/* Send the PIN unless that went wrong too often, and tell the other workers what came of it. */
+static enum esign_rc login_in_turn(const struct pkcs11_login *login, const char *serial,
+                                   const struct secret *pin, bool *ret_refused, struct fault *f)
+{
+    enum login_verdict verdict = LOGIN_NOT_JUDGED;
+
+    if (login->turn && !pkcs11_turn_begin_login(login->turn)) {
+        *ret_refused = true;
+        return fault_reason(f, ESIGN_E_HSM, "pin",
+                            "the module died or failed %d times while it was given the PIN, which "
+                            "may be wrong: it is not sent again until the service is restarted",
+                            PKCS11_TURN_LOGINS_MAX);
+    }
+    enum esign_rc rc = login_send(login, CKU_USER, pin, &verdict, f);
+    if (login->turn && verdict != LOGIN_IN_DOUBT)
+        pkcs11_turn_end_login(login->turn, rc == ESIGN_OK);
+    if (rc == ESIGN_OK)
+        pkcs11_known_forget_pins();
+    if (verdict == LOGIN_REFUSED) /* does the next process know? */
+        *ret_refused = pkcs11_known_check_pin(serial, secret_bytes(pin), NULL) == ESIGN_OK;
+    return rc;
 }
 
 enum esign_rc pkcs11_login_user(const struct pkcs11_login *login, const struct config *config,
@@ -134,10 +175,5 @@ enum esign_rc pkcs11_login_user(const struct pkcs11_login *login, const struct c
         return rc;
     if ((login->info->flags & CKF_USER_PIN_COUNT_LOW) != 0)
         log_warn("the token says that a wrong PIN was entered since the last right one");
-    rc = pkcs11_login_send(login, CKU_USER, pin, ret_refused, f);
-    if (rc == ESIGN_OK)
-        pkcs11_known_forget_pins();
-    if (*ret_refused) /* does the next process know? */
-        *ret_refused = pkcs11_known_check_pin(serial, secret_bytes(pin), NULL) == ESIGN_OK;
-    return rc;
+    return login_in_turn(login, serial, pin, ret_refused, f);
 }

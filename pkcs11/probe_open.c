@@ -45,7 +45,7 @@ void probe_close(struct probe *p)
 
 enum esign_rc probe_login(struct probe *p, struct fault *f)
 {
-    const struct pkcs11_login login = {p->s.calls, p->s.handle, p->s.slot, &p->s.info};
+    const struct pkcs11_login login = {p->s.calls, p->s.handle, p->s.slot, &p->s.info, NULL};
     bool refused = false;
 
     if (p->refused)

@@ -68,17 +68,16 @@ static enum esign_rc session_check_token(const struct pkcs11_session *s,
                         label, serial, known, serial);
 }
 
-static enum esign_rc session_log_in(struct pkcs11_session *s, const struct config *config,
-                                    size_t index, bool may_login, bool *ret_refused,
-                                    struct fault *f)
+static enum esign_rc session_log_in(struct pkcs11_session *s, struct pkcs11_turn *turn,
+                                    bool may_login, bool *ret_refused, struct fault *f)
 {
-    const struct pkcs11_login login = {s->calls, s->handle, s->slot, &s->info};
+    const struct pkcs11_login login = {s->calls, s->handle, s->slot, &s->info, turn};
 
     if (!may_login)
         return fault_reason(f, ESIGN_E_HSM, "pin",
-                            "the token refused the PIN; it is not sent again until the service is "
-                            "restarted");
-    return pkcs11_login_user(&login, config, index, ret_refused, f);
+                            "the token refused the PIN, or its module failed to say so; it is not "
+                            "sent again until the service is restarted");
+    return pkcs11_login_user(&login, s->config, s->index, ret_refused, f);
 }
 
 /* A token that has accepted our PIN is the one that is known from now on. */
@@ -92,7 +91,8 @@ static void session_note_token(const struct pkcs11_session *s)
         log_warn("another token of the same label would not be noticed: %s", f.detail);
 }
 
-enum esign_rc pkcs11_session_open(const struct config *config, size_t index, bool may_login,
+enum esign_rc pkcs11_session_open(const struct config *config, size_t index,
+                                  struct pkcs11_turn *turn, bool may_login,
                                   struct pkcs11_session *ret, bool *ret_refused, struct fault *f)
 {
     CLEANUP(pkcs11_uri_free_p) struct pkcs11_uri *uri = NULL;
@@ -111,7 +111,7 @@ enum esign_rc pkcs11_session_open(const struct config *config, size_t index, boo
     if (rc == ESIGN_OK)
         rc = session_begin(&s, f);
     if (rc == ESIGN_OK)
-        rc = session_log_in(&s, config, index, may_login, ret_refused, f);
+        rc = session_log_in(&s, turn, may_login, ret_refused, f);
     if (rc == ESIGN_OK) {
         session_note_token(&s);
         *ret = s;
@@ -131,7 +131,7 @@ void pkcs11_session_close(struct pkcs11_session *session)
 enum esign_rc pkcs11_session_authenticate(struct pkcs11_session *session, struct fault *f)
 {
     const struct pkcs11_login login = {session->calls, session->handle, session->slot,
-                                       &session->info};
+                                       &session->info, NULL};
     enum esign_rc rc = ESIGN_OK;
     CK_TOKEN_INFO info;
 
@@ -142,8 +142,7 @@ enum esign_rc pkcs11_session_authenticate(struct pkcs11_session *session, struct
         rc = pkcs11_login_allowed(info.flags, f);
     if (rc == ESIGN_OK && !session->pin)
         rc = pkcs11_login_pin(session->config, session->index, &session->pin, f);
-    return rc == ESIGN_OK ? pkcs11_login_send(&login, CKU_CONTEXT_SPECIFIC, session->pin,
-                                              &session->pin_refused, f)
+    return rc == ESIGN_OK ? pkcs11_login_context(&login, session->pin, &session->pin_refused, f)
                           : rc;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/secret.h"
 #include "pkcs11/module.h"
+#include "pkcs11/turn.h"
 
 struct pkcs11_session {
     struct pkcs11_module *module;
@@ -20,8 +21,10 @@ struct pkcs11_session {
 /* Load the module, find the token, see that it is the one that was used before (pkcs11/known.h) or
  * that the uri names its serial number, open a session and, with may_login, log in.  As
  * pkcs11_module_load, pkcs11_module_find and pkcs11_login_user; without may_login ESIGN_E_HSM
- * reason "pin".  After an error ret is empty.  *ret_refused as in pkcs11_login_user. */
-enum esign_rc pkcs11_session_open(const struct config *config, size_t index, bool may_login,
+ * reason "pin".  turn: of the workers of this token, NULL: there are none.  After an error ret is
+ * empty.  *ret_refused as in pkcs11_login_user. */
+enum esign_rc pkcs11_session_open(const struct config *config, size_t index,
+                                  struct pkcs11_turn *turn, bool may_login,
                                   struct pkcs11_session *ret, bool *ret_refused,
                                   struct fault *f) MUST_CHECK;
 void pkcs11_session_close(struct pkcs11_session *session); /* an empty one is allowed */

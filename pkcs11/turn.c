@@ -8,7 +8,8 @@
 struct pkcs11_turn {
     pthread_mutex_t mutex;
     _Atomic int64_t renewed_ms;
-    _Atomic bool pin_refused;
+    _Atomic bool pin_refused, pin_accepted;
+    _Atomic unsigned logins_open; /* begun and not ended */
     _Atomic unsigned room_said, room_found;
     _Atomic uint32_t trouble; /* a hash of the text; 0: none */
 };
@@ -78,6 +79,22 @@ void pkcs11_turn_refuse_pin(struct pkcs11_turn *turn)
 bool pkcs11_turn_pin_refused(const struct pkcs11_turn *turn)
 {
     return atomic_load(&turn->pin_refused);
+}
+
+bool pkcs11_turn_begin_login(struct pkcs11_turn *turn)
+{
+    if (!atomic_load(&turn->pin_accepted) &&
+        atomic_load(&turn->logins_open) >= PKCS11_TURN_LOGINS_MAX)
+        return false;
+    (void)atomic_fetch_add(&turn->logins_open, 1);
+    return true;
+}
+
+void pkcs11_turn_end_login(struct pkcs11_turn *turn, bool accepted)
+{
+    atomic_store(&turn->logins_open, 0); /* the module can answer clearly */
+    if (accepted)
+        atomic_store(&turn->pin_accepted, true);
 }
 
 /* FNV-1a.  Two texts of one hash would cost a line in the log. */

@@ -32,6 +32,13 @@ int64_t pkcs11_turn_renewed(const struct pkcs11_turn *turn); /* that time; 0: no
 void pkcs11_turn_refuse_pin(struct pkcs11_turn *turn);
 bool pkcs11_turn_pin_refused(const struct pkcs11_turn *turn);
 
+/* Around the call that sends the PIN.  false: before any was accepted, PKCS11_TURN_LOGINS_MAX such
+ * calls were begun and not ended, since the worker died, or was not told what became of the PIN: it
+ * is not to be sent.  Source: a token counts wrong PINs whatever its module does afterwards. */
+enum { PKCS11_TURN_LOGINS_MAX = 2 };
+bool pkcs11_turn_begin_login(struct pkcs11_turn *turn);
+void pkcs11_turn_end_login(struct pkcs11_turn *turn, bool accepted);
+
 /* For how many workers the token has room, as it says itself (0: no limit), and as was found out:
  * that many ran when it gave no session to another (0: that has not happened since).  Whether this
  * is news. */

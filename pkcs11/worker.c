@@ -67,8 +67,8 @@ static void worker_open(struct pkcs11_worker *w, bool may_login)
 {
     may_login = may_login && !pkcs11_turn_pin_refused(w->turn);
     w->opened_at_ms = worker_now();
-    enum esign_rc rc = pkcs11_session_open(w->config, w->index, may_login, &w->desk.session,
-                                           &w->refused, &w->fault);
+    enum esign_rc rc = pkcs11_session_open(w->config, w->index, w->turn, may_login,
+                                           &w->desk.session, &w->refused, &w->fault);
     if (rc == ESIGN_OK)
         rc = pkcs11_session_check(&w->desk.session, &w->fault);
     w->ready = rc == ESIGN_OK;

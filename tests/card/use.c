@@ -28,7 +28,7 @@ static enum esign_rc use_open(struct use *u, struct fault *f)
 {
     bool refused;
 
-    return pkcs11_session_open(u->config, u->index, true, &u->session, &refused, f);
+    return pkcs11_session_open(u->config, u->index, NULL, true, &u->session, &refused, f);
 }
 
 /* The private key with that id of one byte. */

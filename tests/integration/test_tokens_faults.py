@@ -55,8 +55,7 @@ def opening_reason(call, name):
     """What is answered while the token can't be opened; None: it was opened another way."""
     if call == "C_Initialize" and name in OTHER_WAY:
         return None
-    if call == "C_Login" and (CLASSES[name] != "GONE" or
-                              name in ("CKR_GENERAL_ERROR", "CKR_FUNCTION_FAILED")):
+    if call == "C_Login" and CLASSES[name] != "GONE":
         return "unavailable" if name == "CKR_USER_ALREADY_LOGGED_IN" else "pin"
     return "unavailable"
 

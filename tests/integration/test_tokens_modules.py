@@ -149,10 +149,7 @@ class Behind:
 
 
 class Watching:
-    """Of a module whose token can't have a site's keys: what esign status says of it. One worker:
-    where pcscd dies while another logs in, the PIN counts as refused, since OpenSC says so."""
-
-    workers = "1"
+    """Of a module whose token can't have a site's keys: what esign status says of it."""
 
     @classmethod
     def prepare(cls):

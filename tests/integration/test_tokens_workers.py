@@ -171,6 +171,39 @@ class WrongPin(Workers):
         self.sign()
 
 
+    @req("11.300(d)", "design 8")
+    def test_module_fails_in_login__again_and_again__pin_sent_twice(self):
+        for rule in ("signal=11", "late=1 signal=11", "rv=0x5", "late=1 rv=0x6"):
+            with self.subTest(rule=rule):
+                self.esignd.launch("stop", SERVICE)
+                self.faulty.rules("call=C_Login " + rule)
+                sent = self.faulty.counts()["C_Login"].calls
+                self.esignd.launch("start", SERVICE, check=False)
+                wait_for(lambda: "died or failed 2 times" in self.log(), "what happened is told")
+                wait_for(lambda: "until the service is restarted" in self.token()["detail"],
+                         "and what helps")
+                self.refused("E_HSM", self.sign, reason="pin")
+                self.assertEqual(self.faulty.counts()["C_Login"].calls, sent + 2)
+                self.faulty.rules()
+                self.esignd.kill_workers(SERVICE)  # only an operator's restart helps
+                self.refused("E_HSM", self.sign, reason="pin")
+                self.esignd.launch("stop", SERVICE)
+                self.esignd.launch("start", SERVICE)
+                wait_for(lambda: self.token()["state"] == "ready", "the restart helps")
+                self.sign()
+
+    @req("11.300(d)", "design 2")
+    def test_module_dies_in_login__pin_was_accepted__tried_on(self):
+        for rule in ("signal=11", "rv=0x5"):
+            with self.subTest(rule=rule):
+                hit = self.faulty.counts()["C_Login"].hit
+                self.faulty.rules("call=C_Login times=5 " + rule)
+                self.esignd.kill_workers(SERVICE)
+                wait_for(lambda: self.faulty.counts()["C_Login"].hit >= hit + 5, "workers fail")
+                wait_for(lambda: self.token()["state"] == "ready", "it comes back by itself")
+                self.sign()
+
+
 class FewSessions(Workers):
     """A token that says how few sessions it has."""
 
