@@ -208,6 +208,16 @@ class Case(unittest.TestCase):
 
 
 @functools.cache
+def own_mounts():
+    """Words before a command that gives it mounts of its own. In a chroot whose root is no mount
+    there is nothing that could be told to keep them apart: they are as private as what is around.
+    """
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+        is_mount = any(line.split()[4] == "/" for line in file)
+    return ["unshare", "--mount", *([] if is_mount else ["--propagation", "unchanged"])]
+
+
+@functools.cache
 def installed_prefix():
     """Install $ESIGN_BUILD into a folder that system users can read; once a process."""
     given = os.environ.get("ESIGN_PREFIX")

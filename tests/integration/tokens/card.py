@@ -30,7 +30,7 @@ DRIVER = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
 SLOTS = 2  # of a reader; each has its port
 PORTS = range(20000, 32000, SLOTS)  # below those that the kernel gives to others
 PORT_TRIES = 20
-PRIVATE_RUN = 'mount --make-rprivate / && mount --bind "$1" /run && shift && exec "$@"'
+PRIVATE_RUN = 'mount --bind "$1" /run && shift && exec "$@"'
 
 
 def is_free(port):
@@ -91,7 +91,7 @@ class Reader:
 
     def start(self):
         """Start pcscd, also once more after kill()."""
-        unshare = ["unshare", "--mount"] + ([] if esigntest.ROOT else ["--map-root-user"])
+        unshare = esigntest.own_mounts() + ([] if esigntest.ROOT else ["--map-root-user"])
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *unshare, "sh", "-c", PRIVATE_RUN, "sh",

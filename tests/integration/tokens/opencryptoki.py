@@ -56,7 +56,7 @@ class Opencryptoki(zoo.Module):
         self.write("opencryptoki.conf", "version opencryptoki-3.8\nslot 3\n{\n"
                    "stdll = libpkcs11_sw.so\n}\n")
         self.keeper = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--mount", "--ipc", "--",
+            ["setpriv", "--pdeathsig", "KILL", "--", *esigntest.own_mounts(), "--ipc", "--",
              "sh", "-c", PREPARE, "sh", self.folder],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True)
