@@ -23,7 +23,8 @@ static void probe_answer_make(struct probe_parent *parent, struct probe_kid *kid
 
     if (code == 0)
         answer.verdict = PROBE_PASS;
-    parent->refused |= code == PROBE_EXIT_REFUSED;
+    /* a PIN whose fate is not known is not sent again, here neither */
+    parent->refused |= code == PROBE_EXIT_REFUSED || (code != 0 && last.kind == PROBE_SENDING);
     answer.check = parent->refused;
     (void)send(kid->fd, &answer, sizeof(answer), MSG_NOSIGNAL); /* else it has ended: seen next */
 }
@@ -52,6 +53,8 @@ static void probe_take(struct probe_parent *parent, struct probe_kid *kid,
         kid->until_ms = probe_now_ms() + PROBE_TRY_S * 1000;
         return;
     case PROBE_MADE:
+    case PROBE_SENDING:
+    case PROBE_SENT:
     case PROBE_GO:
     case PROBE_DONE:
         return; /* not of these children */

@@ -134,12 +134,19 @@ void probe_child(struct probe *p, const void *arg)
 void probe_child_make(struct probe *p, const void *arg)
 {
     static const enum token_algorithm order[] = {TOKEN_P256, TOKEN_RSA2048};
+    static const struct probe_message sending = {.kind = PROBE_SENDING},
+                                      sent = {.kind = PROBE_SENT};
     const struct probe_wanted wanted = {.on_token = true};
     struct probe_pair pair = {0};
     struct fault f = {0};
 
     memcpy(pair.id, arg, TOKEN_KEY_ID_LEN);
-    if (probe_open(p, &f) != ESIGN_OK || probe_login(p, &f) != ESIGN_OK)
+    if (probe_open(p, &f) != ESIGN_OK)
+        _exit(1);
+    probe_send(p, &sending);
+    enum esign_rc rc = probe_login(p, &f);
+    probe_send(p, &sent);
+    if (rc != ESIGN_OK)
         _exit(p->refused ? PROBE_EXIT_REFUSED : 1);
     CK_RV rv = CKR_FUNCTION_FAILED;
     for (size_t i = 0; rv != CKR_OK && i < sizeof(order) / sizeof(order[0]); i++)

@@ -96,8 +96,10 @@ enum probe_message_kind {
     PROBE_FACT,
     PROBE_MAKE,
     PROBE_MADE,
-    PROBE_GO,  /* to a child of the bench; check: the algorithm, 0: end */
-    PROBE_DONE /* its answer: verdict and detail */
+    PROBE_SENDING, /* the PIN is sent … */
+    PROBE_SENT,    /* … and the token has answered */
+    PROBE_GO,      /* to a child of the bench; check: the algorithm, 0: end */
+    PROBE_DONE     /* its answer: verdict and detail */
 };
 
 struct probe_message {

@@ -213,6 +213,15 @@ class Failing(Case):
         self.assertEqual(self.faulty.counts()["C_Login"].calls - before, 1)
 
     @req("style 22")
+    def test_crash_while_the_pin_is_sent__sent_once(self):
+        for end in ("signal=11", "signal=9 late=1", "exit=1"):
+            before = self.faulty.counts()["C_Login"].calls
+            code, report = self.report("call=C_Login " + end)
+            self.assertEqual(code, 1)
+            self.assertEqual(self.faulty.counts()["C_Login"].calls - before, 1, end)
+            self.assertEqual(verdicts(report)["login"], "fail")
+
+    @req("style 22")
     def test_final_try__no_pin_sent(self):
         before = self.faulty.counts()["C_Login"].calls
         code, report = self.report("token flags=0x20000")
