@@ -266,21 +266,25 @@ class Failing(Case):
         self.assertEqual(verdicts(report)["clean"], "pass")
         self.assertEqual(public_objects(self.esignd), 0)
 
-    def pin_copies(self):
-        owner = os.stat(os.path.join(self.esignd.root, "lib", "esign-token", "signers")).st_uid
-        found = set()
-        for path in glob.glob("/tmp/esign-token-*/pin"):
+    @staticmethod
+    def pin_copies(process):
+        """Of the programs that a command has started; others may be running beside it."""
+        found, below = set(), [process.pid]
+        for pid in below:
+            below += esigntest.children_of(pid)
+        for pid in below:
             try:
-                if os.stat(path).st_uid == owner:
-                    found.add(path)
-            except FileNotFoundError:
-                pass  # of a test beside this one
-        return found
+                with open("/proc/%d/environ" % pid, "rb") as file:
+                    lines = file.read().decode("utf-8", "replace").split("\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended
+            found |= {os.path.join(line.split("=", 1)[1], "pin") for line in lines
+                      if line.startswith("CREDENTIALS_DIRECTORY=")}
+        return {path for path in found if os.path.exists(path)}
 
     @req("11.300(d)", "11.10(a)")
     def test_interrupted__no_pin_stays_in_a_file(self):
         """Ctrl-C at the terminal; the program that waits is told, not the one that hangs."""
-        old = self.pin_copies()
         for number in (signal.SIGINT, signal.SIGTERM):
             self.faulty.rules("call=C_WrapKey hang=1")
             before = self.faulty.counts()["C_WrapKey"].hit
@@ -289,13 +293,14 @@ class Failing(Case):
                                        stderr=subprocess.DEVNULL)
             try:
                 wait_for(lambda: self.faulty.counts()["C_WrapKey"].hit > before, "the probe wraps")
-                self.assertTrue(self.pin_copies() - old)
+                copies = self.pin_copies(process)
+                self.assertEqual(len(copies), 1)
                 process.send_signal(number)
                 self.assertEqual(process.wait(20), -number)
             finally:
                 process.kill()
                 process.wait(30)
-            self.assertEqual(self.pin_copies() - old, set())
+            self.assertEqual([path for path in copies if os.path.exists(path)], [])
             self.forget()
             self.assertEqual(self.report()[0], 0)
 

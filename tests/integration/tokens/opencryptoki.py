@@ -41,7 +41,8 @@ class Opencryptoki(zoo.Module):
     def enter(self):
         if not self.keeper:
             return []
-        return ["nsenter", "--target", str(self.keeper.pid), "--mount", "--ipc", "--"]
+        return ["nsenter", "--target", str(self.keeper.pid), "--mount", "--ipc", "--root",
+                "--wd", "--"]
 
     def begin(self):
         with open("/etc/group", encoding="utf-8") as file:
