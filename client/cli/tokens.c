@@ -235,19 +235,22 @@ static enum cli_exit tokens_run_with_pins(const struct cli *cli, struct tokens_j
         hold_done(&job->hold);
         return tokens_fail(cli, "can't make", directory);
     }
+    /* what is made in it is removed from it: its later owner may put another in its place */
+    CLEANUP(close_p) int inside = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     (void)snprintf(pin_copy, sizeof(pin_copy), "%s/pin", directory);
     (void)snprintf(so_pin_copy, sizeof(so_pin_copy), "%s/so-pin", directory);
-    enum cli_exit rc = CLI_DONE;
-    if ((pin && token_files_copy_pin(pin, pin_copy, owner, &f) != ESIGN_OK) ||
-        (so_pin && token_files_copy_pin(so_pin, so_pin_copy, owner, &f) != ESIGN_OK))
+    enum cli_exit rc = inside < 0 ? tokens_fail(cli, "can't open", directory) : CLI_DONE;
+    if (rc == CLI_DONE &&
+        ((pin && token_files_copy_pin(pin, pin_copy, owner, &f) != ESIGN_OK) ||
+         (so_pin && token_files_copy_pin(so_pin, so_pin_copy, owner, &f) != ESIGN_OK)))
         rc = cli_fault(cli, &f);
     if (rc == CLI_DONE && job->user && chown(directory, owner, (gid_t)-1) != 0)
         rc = tokens_fail(cli, "can't give away", directory);
     job->directory = directory;
     if (rc == CLI_DONE)
         rc = tokens_run(cli, job, ret);
-    (void)unlink(pin_copy); /* these three may be missing after a failure */
-    (void)unlink(so_pin_copy);
+    (void)unlinkat(inside, "pin", 0); /* these three may be missing after a failure */
+    (void)unlinkat(inside, "so-pin", 0);
     (void)rmdir(directory);
     hold_done(&job->hold);
     return rc;

@@ -59,6 +59,26 @@ with open(%r, "w") as file:
                               "mkeller", "--reason", "r")
         self.assertEqual(self.got(), ["0", "1", "2"])
 
+    @req("11.300(d)")
+    def test_token_test__module_moves_the_pin_away__that_one_is_removed_and_no_other(self):
+        config = self.write("conf", b"""separation = "none";
+            tokens = ( { name = "signers"; module = "/x"; uri = "pkcs11:token=x"; } );""")
+        for name in ("credentials", "victim"):
+            os.mkdir(self.file(name), 0o700)
+        os.chmod(self.write("credentials/signers.pin", b"123456"), 0o400)
+        self.write("victim/pin", b"another's")
+        program = self.write("program", b"""#!/bin/sh
+mv "$CREDENTIALS_DIRECTORY" "%(at)s/moved" && ln -s "%(at)s/victim" "$CREDENTIALS_DIRECTORY"
+echo "$CREDENTIALS_DIRECTORY" >"%(at)s/out"
+""" % {b"at": self.directory.encode()})
+        os.chmod(program, 0o755)
+        self.run_esign("token", "test", "signers", "--config", config, "--credentials",
+                       self.file("credentials"), "--token-program", program)
+        with open(self.file("out"), encoding="utf-8") as file:
+            os.unlink(file.read().strip())  # the link
+        self.assertEqual(os.listdir(self.file("victim")), ["pin"])
+        self.assertEqual(os.listdir(self.file("moved")), [])
+
     @req("11.300(d)", "design 5")
     def test_card__module_gets_no_descriptor_of_the_signer(self):
         self.server.replies = {
