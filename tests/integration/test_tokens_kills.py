@@ -15,7 +15,7 @@ import subprocess
 import time
 
 import esigntest
-from esigntest import Case, Instance, req, wait_for
+from esigntest import Case, Instance, req, send_signal, wait_for
 from faulty import Faulty
 
 CLIENTS, WORKERS, ROUNDS, OPENS = 8, 2, 20, 3
@@ -87,7 +87,7 @@ class Kills:
         victim = min(self.esignd.workers("token-signers"))
         searches = self.faulty.calls("C_FindObjectsFinal")
         began = time.monotonic()
-        os.kill(victim, signal.SIGKILL)
+        send_signal(victim, signal.SIGKILL)
         while self.faulty.calls("C_FindObjectsFinal") == searches:
             if time.monotonic() > began + esigntest.WAIT_S:
                 raise AssertionError("nobody has taken the place of the killed one")

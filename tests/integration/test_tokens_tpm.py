@@ -8,7 +8,7 @@ import signal
 import threading
 
 import esigntest
-from esigntest import Case, Refused, req, wait_for
+from esigntest import Case, Refused, req, send_signal, wait_for
 from tokens import zoo
 
 SERVICE = "token-signers"
@@ -65,12 +65,12 @@ class Tpm(Case):
         for alone in workers:
             others = [pid for pid in workers if pid != alone]
             for pid in others:
-                os.kill(pid, signal.SIGSTOP)
+                send_signal(pid, signal.SIGSTOP)
             try:
                 self.assertEqual(self.sign(signer)["state"], "signed")
             finally:
                 for pid in others:
-                    os.kill(pid, signal.SIGCONT)
+                    send_signal(pid, signal.SIGCONT)
         self.assertEqual(self.esignd.workers(SERVICE), workers)
 
     @req("design 8")
@@ -93,7 +93,7 @@ class Tpm(Case):
         wait_for(lambda: self.refusal() == "pin", "the PIN is refused")
         for _ in range(2):
             for pid in self.esignd.workers(SERVICE):
-                os.kill(pid, signal.SIGKILL)
+                send_signal(pid, signal.SIGKILL)
             wait_for(lambda: self.refusal() == "pin", "new workers answer")
         self.assertEqual(self.tpm.failures(), 1)
         self.give_pin(self.tpm.pin)
@@ -114,7 +114,7 @@ class Tpm(Case):
             for _ in range(KILLS):
                 pids = set(wait_for(lambda: self.esignd.workers(SERVICE), "there is a worker"))
                 for pid in pids:
-                    os.kill(pid, signal.SIGKILL)
+                    send_signal(pid, signal.SIGKILL)
                 wait_for(lambda gone=pids: not gone & set(self.esignd.workers(SERVICE)),
                          "they have gone")
                 before = len(refusals)
