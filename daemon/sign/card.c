@@ -199,6 +199,8 @@ enum esign_rc sign_card_take(struct site *s, const struct sign_answer *a,
                              struct sign_card_wait **ret, struct fault *f)
 {
     bool there = false;
+
+    sign_card_tick(s); /* an answer that is late finds nothing, however busy the main thread is */
     struct sign_card_wait *w = waiting_take(site_waiting(s), a->ticket_id, card_fits,
                                             (void *)(uintptr_t)a, &there); /* only read */
 
