@@ -64,6 +64,11 @@ static const struct cli_hint {
     {ESIGN_E_STOPPED, "restored",
      "`esign status` shows what is lost. Two officers decide: `esign restore accept`, `esign "
      "approvals approve`."},
+    {ESIGN_E_HSM, "pin",
+     "The administrator corrects the PIN file of that token and restarts its service."},
+    {ESIGN_E_HSM, "unavailable",
+     "`esign status` shows the tokens; one that was never made: `esign token init NAME` as root, "
+     "then restart its service."},
     {ESIGN_E_HSM, NULL, "`esign status` shows the tokens."},
     {ESIGN_E_CLOCK, NULL, "`esign status` shows the clock; the administrator synchronises it."},
     {ESIGN_E_AUDIT_UNAVAILABLE, NULL,
@@ -78,9 +83,10 @@ static void cli_print_hint(const struct cli *cli, enum esign_rc code, const char
     if (code == ESIGN_E_AUTH_FAILED && cli->one_time)
         return;
     if (code == ESIGN_E_AUTHZ && !*reason && geteuid() == 0) {
-        (void)fputs("  Root can do nothing but `esign status` and what initialises or repairs the "
-                    "service; run it as\n  the user of a terminal or application.\n",
-                    stderr);
+        (void)fputs(
+            "  Root can do nothing but `esign status` and what initialises, repairs or backs up "
+            "the service; run it as\n  the user of a terminal or application.\n",
+            stderr);
         return;
     }
     for (size_t i = 0; i < sizeof(cli_hints) / sizeof(cli_hints[0]); i++) {

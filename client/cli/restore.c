@@ -109,7 +109,7 @@ static enum esign_rc restore_check_age(const struct cli *cli, const struct resto
     return fault_reason(
         f, ESIGN_E_CONFLICT, "older",
         "the anchor tells of %lld entries, the backup has %lld: %lld would be lost; "
-        "give --accept-loss if the newest store is",
+        "give --accept-loss if there is no newer one",
         (long long)anchored, (long long)has, (long long)(anchored - has));
 }
 
@@ -236,9 +236,11 @@ static void restore_tell(const struct restore *r)
     for (unsigned i = 0; i < r->token_count; i++)
         if (r->tokens[i].replaced[0])
             (void)printf("an old token is kept: %s\n", r->tokens[i].replaced);
-    (void)puts("\nStart the services. esignd signs nothing before two officers accept what is lost:"
-               "\n  esign restore accept --as OFFICER --reason TEXT\n  esign approvals approve "
-               "APPROVAL --as ANOTHER");
+    (void)puts(
+        "\nStart the services. esignd signs nothing before two officers accept what is lost, "
+        "at a terminal:"
+        "\n  esign restore accept --as OFFICER --reason TEXT\n  esign approvals approve "
+        "APPROVAL --as ANOTHER");
 }
 
 enum cli_exit command_restore(struct cli *cli)

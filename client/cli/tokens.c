@@ -346,6 +346,9 @@ enum cli_exit tokens_ask(struct cli *cli, const char *name, const char *const *w
         return cli_usage("--credentials or store.path is too long");
     if (access(state, F_OK) == 0)
         job.state = state;
+    if (access(pin, F_OK) != 0)
+        (void)fprintf(stderr,
+                      "esign: there is no PIN file %s (--credentials names its directory)\n", pin);
     return tokens_run_with_pins(cli, &job, access(pin, F_OK) == 0 ? pin : NULL, NULL, ret);
 }
 

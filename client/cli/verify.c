@@ -110,6 +110,8 @@ static void verify_print(const json_t *verdict, bool detailed)
         verify_print_line("note", "made by a test system");
     if (!detailed)
         return;
+    if (strcmp(json_str(verdict, "indication"), "TOTAL_FAILED") != 0)
+        verify_print_line("custody", json_str(verdict, "facts.envelope.custody"));
     verify_print_checks(verdict);
     if (block) {
         (void)putchar('\n');

@@ -58,7 +58,7 @@ const struct config_option config_options[] = {
      false},
     {"roles.kek", CONFIG_STR, "", 0, 0, NULL, "",
      "Token that makes, wraps and uses the keys of custody K2, and holds the key that wraps them; "
-     "empty: none.",
+     "may be the signers'; empty: none.",
      false},
     {"hash.socket", CONFIG_STR, "/run/esignd/hash.sock", 0, 0, NULL, "",
      "Socket of esign-hash, unless the service manager passes one.", false},
