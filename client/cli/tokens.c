@@ -348,7 +348,9 @@ enum cli_exit tokens_ask(struct cli *cli, const char *name, const char *const *w
         job.state = state;
     if (access(pin, F_OK) != 0)
         (void)fprintf(stderr,
-                      "esign: there is no PIN file %s (--credentials names its directory)\n", pin);
+                      "esign: there is no PIN file %s (--credentials names its directory); the "
+                      "configuration's pin_file is used, if it has one\n",
+                      pin);
     return tokens_run_with_pins(cli, &job, access(pin, F_OK) == 0 ? pin : NULL, NULL, ret);
 }
 
