@@ -59,20 +59,28 @@ static enum esign_rc serve_offer(struct pkcs11_desk *desk, struct reader *r, str
     return rc == ESIGN_OK ? pkcs11_offer_check(&desk->session, mechanism, f) : rc;
 }
 
+/* What an order of a key consists of: algorithm, id and label; the token must offer the first. */
+static enum esign_rc serve_order(struct pkcs11_desk *desk, struct reader *r,
+                                 const struct pkcs11_mechanism **ret, uint8_t id[TOKEN_KEY_ID_LEN],
+                                 char label[TOKEN_LABEL_MAX + 1], struct fault *f)
+{
+    enum esign_rc rc = serve_algorithm(r, ret, f);
+    struct bytes given = reader_take(r, TOKEN_KEY_ID_LEN);
+
+    reader_str(r, label, TOKEN_LABEL_MAX + 1);
+    if (!reader_done(r))
+        return fault_set(f, ESIGN_E_PROTO, "malformed body");
+    memcpy(id, given.data, TOKEN_KEY_ID_LEN);
+    return rc == ESIGN_OK ? pkcs11_offer_check(&desk->session, *ret, f) : rc;
+}
+
 static enum esign_rc serve_generate(struct pkcs11_desk *desk, struct reader *r, struct buf *reply,
                                     struct fault *f)
 {
     char label[TOKEN_LABEL_MAX + 1];
     struct pkcs11_key_order order = {.label = label};
+    enum esign_rc rc = serve_order(desk, r, &order.mechanism, order.id, label, f);
 
-    enum esign_rc rc = serve_algorithm(r, &order.mechanism, f);
-    struct bytes id = reader_take(r, TOKEN_KEY_ID_LEN);
-    reader_str(r, label, sizeof(label));
-    if (!reader_done(r))
-        return fault_set(f, ESIGN_E_PROTO, "malformed body");
-    memcpy(order.id, id.data, TOKEN_KEY_ID_LEN);
-    if (rc == ESIGN_OK)
-        rc = pkcs11_offer_check(&desk->session, order.mechanism, f);
     return rc == ESIGN_OK ? pkcs11_key_generate(&desk->session, &order, reply, f) : rc;
 }
 
@@ -103,15 +111,8 @@ static enum esign_rc serve_make_kek(struct pkcs11_desk *desk, struct reader *r, 
     char label[TOKEN_LABEL_MAX + 1];
     struct pkcs11_kek_order order = {.label = label};
     struct token_kek kek;
+    enum esign_rc rc = serve_order(desk, r, &order.mechanism, order.id, label, f);
 
-    enum esign_rc rc = serve_algorithm(r, &order.mechanism, f);
-    struct bytes id = reader_take(r, TOKEN_KEY_ID_LEN);
-    reader_str(r, label, sizeof(label));
-    if (!reader_done(r))
-        return fault_set(f, ESIGN_E_PROTO, "malformed body");
-    memcpy(order.id, id.data, TOKEN_KEY_ID_LEN);
-    if (rc == ESIGN_OK)
-        rc = pkcs11_offer_check(&desk->session, order.mechanism, f);
     if (rc == ESIGN_OK)
         rc = pkcs11_kek_make(&desk->session, &order, &kek, f);
     if (rc != ESIGN_OK)
