@@ -27,6 +27,7 @@ installed once a process. ESIGN_KEEP=1 keeps the folder.
 import atexit
 import base64
 import functools
+import glob
 import grp
 import hashlib
 import http.client
@@ -37,6 +38,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -389,6 +391,19 @@ class Instance:
         with _identity:
             for pid in self.workers(service):
                 os.kill(pid, number)
+
+    def sql(self, text, *values):
+        """SQL on the store's file, past the daemon; files that SQLite makes get its owner."""
+        path = os.path.join(self.root, "lib", "esignd", "store.db")
+        database = sqlite3.connect(path)
+        rows = database.execute(text, values).fetchall()
+        database.commit()
+        database.close()
+        owner = os.stat(os.path.dirname(path))
+        for made in glob.glob(path + "*"):
+            if ROOT:
+                os.chown(made, owner.st_uid, owner.st_gid)
+        return rows
 
     def set_policy(self, **sections):
         """Change members of policy.json, which init reads: set_policy(session={"idle_s": 2})."""

@@ -1,8 +1,5 @@
 """Old rows that are put back into the store's file, rows that are deleted, and many long reads."""
 
-import glob
-import os
-import sqlite3
 import threading
 import unittest
 
@@ -18,23 +15,10 @@ class Rows(unittest.TestCase):
     def setUpClass(cls):
         cls.esignd = Instance().ready()
         cls.addClassCleanup(cls.esignd.close)
-        cls.store = glob.glob(os.path.join(cls.esignd.root, "**", "store.db"), recursive=True)[0]
-
-    def sql(self, text, *values):
-        """SQL on the file, past the daemon; files that SQLite makes get the store's owner."""
-        database = sqlite3.connect(self.store)
-        rows = database.execute(text, values).fetchall()
-        database.commit()
-        database.close()
-        owner = os.stat(os.path.dirname(self.store))
-        for path in glob.glob(self.store + "*"):
-            if esigntest.ROOT:
-                os.chown(path, owner.st_uid, owner.st_gid)
-        return rows
 
     def row(self, signer):
-        return self.sql("SELECT body, entry_seq FROM row WHERE kind = 'signer' AND id = ?",
-                        signer.signer_id)[0]
+        return self.esignd.sql("SELECT body, entry_seq FROM row WHERE kind = 'signer' AND id = ?",
+                               signer.signer_id)[0]
 
     def revoke(self, signer):
         self.esignd.post("/v1/signers/%s/revoke" % signer.user_id, {
@@ -53,9 +37,9 @@ class Rows(unittest.TestCase):
         for number in range(BEHIND):
             self.esignd.ticket(RECORD, "batch", "F-%d" % number, "1")
         self.esignd.stop()
-        self.sql("UPDATE row SET body = ?, entry_seq = ? WHERE kind = 'signer' AND id = ?",
-                 *before, hal.signer_id)
-        self.sql("DELETE FROM row WHERE kind = 'signer' AND id = ?", ida.signer_id)
+        self.esignd.sql("UPDATE row SET body = ?, entry_seq = ? WHERE kind = 'signer' AND id = ?",
+                        *before, hal.signer_id)
+        self.esignd.sql("DELETE FROM row WHERE kind = 'signer' AND id = ?", ida.signer_id)
         self.esignd.start()
         for person in (hal, ida):
             with self.assertRaises(Refused) as refused:
@@ -72,11 +56,11 @@ class Rows(unittest.TestCase):
         kim = self.esignd.enrol("kim")
         signature = self.esignd.sign(kim, RECORD, "batch", "B-3", "1")
         body, seq = self.row(kim)
-        self.sql("UPDATE row SET body = replace(body, 'Signer kim', 'Signer kix') "
-                 "WHERE kind = 'signer' AND id = ?", kim.signer_id)
+        self.esignd.sql("UPDATE row SET body = replace(body, 'Signer kim', 'Signer kix') "
+                        "WHERE kind = 'signer' AND id = ?", kim.signer_id)
         self.assertEqual(self.verdict(signature, "B-3"), ("TOTAL_FAILED", "AUDIT_BROKEN"))
-        self.sql("UPDATE row SET body = ?, entry_seq = ? WHERE kind = 'signer' AND id = ?",
-                 body, seq, kim.signer_id)
+        self.esignd.sql("UPDATE row SET body = ?, entry_seq = ? WHERE kind = 'signer' AND id = ?",
+                        body, seq, kim.signer_id)
         self.assertEqual(self.verdict(signature, "B-3"), ("TOTAL_PASSED", ""))
 
     @req("11.10(a)", "5.24")

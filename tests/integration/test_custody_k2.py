@@ -5,12 +5,10 @@
 import base64
 import ctypes
 import functools
-import glob
 import hashlib
 import hmac
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import time
@@ -38,18 +36,7 @@ class Store:
     """The store's file, past the daemon."""
 
     def __init__(self, esignd):
-        self.path = glob.glob(os.path.join(esignd.root, "**", "store.db"), recursive=True)[0]
-
-    def sql(self, text, *values):
-        database = sqlite3.connect(self.path)
-        rows = database.execute(text, values).fetchall()
-        database.commit()
-        database.close()
-        owner = os.stat(os.path.dirname(self.path))
-        for path in glob.glob(self.path + "*"):
-            if esigntest.ROOT:
-                os.chown(path, owner.st_uid, owner.st_gid)
-        return rows
+        self.sql = esignd.sql
 
     def row(self, kind, name):
         rows = self.sql("SELECT body FROM row WHERE kind = ? AND id = ?", kind, name)
